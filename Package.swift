@@ -1,0 +1,64 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// One line per module: its name and everything it imports. Imports point down only (docs/design.md).
+let modules: [(name: String, imports: [Target.Dependency])] = [
+    ("Support", ["CZlib"]),
+    ("TensorCore", ["Support"]),
+    ("TensorReference", ["TensorCore"]),
+    ("TensorCPU", ["TensorCore", "Support", "CKernels", "COpenBLAS"]),
+    ("Layers", ["TensorCore", "Support"]),
+    ("Weights", ["TensorCore", "Support"]),
+    ("Encoders", ["Layers", "Weights", "TensorCore", "Support"]),
+    ("Objectives", ["TensorCore"]),
+    ("Optimizers", ["TensorCore", "Support"]),
+    ("Images", ["Support", "CCodecs", "CPixels"]),
+    ("Tokenization", ["Support", "CSentencePiece"]),
+    ("Shards", ["Images", "Tokenization", "Support"]),
+    ("RecipeSchema", ["Support", .product(name: "Yams", package: "Yams")]),
+    ("Report", ["Support"]),
+    ("Evaluation", ["Encoders", "Shards", "Images", "Tokenization", "TensorCore", "RecipeSchema", "Support"]),
+    (
+        "Training",
+        [
+            "Evaluation", "Encoders", "Objectives", "Optimizers", "Weights", "Layers", "Shards", "Images",
+            "Tokenization", "TensorCore", "RecipeSchema", "Report", "Support",
+        ]
+    ),
+    (
+        "Doctor",
+        ["Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "TensorCore", "Support"]
+    ),
+    ("Diptych", ["Encoders", "Images", "Tokenization", "TensorCore", "TensorCPU", "Weights", "Support"]),
+]
+
+let everyModule = modules.map { Target.Dependency.target(name: $0.name) }
+
+let package = Package(
+    name: "Diptych",
+    products: [
+        .library(name: "Diptych", targets: ["Diptych"]),
+        .executable(name: "diptych", targets: ["DiptychCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CJPEG", providers: [.apt(["libjpeg-dev"])]),
+        .systemLibrary(name: "CWebP", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CKernels"),
+        .target(name: "CPixels"),
+        .target(name: "CCodecs", dependencies: ["CJPEG", "CWebP", "CPNG"]),
+        .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
+        .executableTarget(
+            name: "DiptychCLI",
+            dependencies: everyModule + [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit"),
+        .testTarget(name: "TensorTests", dependencies: everyModule + ["TestKit"]),
+    ] + modules.map { .target(name: $0.name, dependencies: $0.imports) },
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,56 @@
+#include "simd.h"
+
+CLONES void ck_add(ck_int n, const float *a, const float *b, float *y) {
+    for (ck_int i = 0; i < n; i++) y[i] = a[i] + b[i];
+}
+
+CLONES void ck_accumulate(ck_int n, float factor, const float *x, float *y) {
+    for (ck_int i = 0; i < n; i++) y[i] += factor * x[i];
+}
+
+CLONES void ck_scale(ck_int n, float factor, const float *x, float *y) {
+    for (ck_int i = 0; i < n; i++) y[i] = factor * x[i];
+}
+
+CLONES void ck_multiply(ck_int n, const float *a, const float *b, float *y) {
+    for (ck_int i = 0; i < n; i++) y[i] = a[i] * b[i];
+}
+
+#define EACH(expression) \
+    for (ck_int i = 0; i < n; i++) y[i] = expression(x[i]); \
+    break
+
+CLONES void ck_activate(int kind, ck_int n, const float *x, float *y) {
+    switch (kind) {
+        case 0: EACH(quick_gelu);
+        case 1: EACH(erf_gelu);
+        case 2: EACH(tanh_gelu);
+        default: EACH(relu);
+    }
+}
+
+#define EACH_SLOPE(slope) \
+    for (ck_int i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]); \
+    break
+
+CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx) {
+    switch (kind) {
+        case 0: EACH_SLOPE(quick_gelu_slope);
+        case 1: EACH_SLOPE(erf_gelu_slope);
+        case 2: EACH_SLOPE(tanh_gelu_slope);
+        default: EACH_SLOPE(relu_slope);
+    }
+}
+
+CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const float *bias, const float *residual,
+                        int kind, float *preactivation) {
+    for (ck_int r = 0; r < rows; r++) {
+        float *row = c + r * ld;
+        if (bias)
+            for (ck_int i = 0; i < columns; i++) row[i] += bias[i];
+        if (residual)
+            for (ck_int i = 0; i < columns; i++) row[i] += residual[r * ld + i];
+        if (preactivation) memcpy(preactivation + r * ld, row, (size_t)columns * sizeof(float));
+        if (kind >= 0) ck_activate(kind, columns, row, row);
+    }
+}

@@ -1,0 +1,108 @@
+// Shared by the kernel files: run-time dispatch and the elementary functions, written so that loops over
+// them vectorise.
+#ifndef SIMD_H
+#define SIMD_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "CKernels.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+// Sums may be taken in lanes. Same machine, same order, same bits.
+#define REASSOCIATE _Pragma("clang fp reassociate(on) contract(fast)")
+
+// e^x to about 1 ulp; 0 below -87.3, and the largest argument kept finite is 88.3.
+INLINE float fast_exp(float x) {
+    x = x > 88.3f ? 88.3f : x;
+    float low = x < -87.3f ? 0.0f : 1.0f;
+    x = x < -87.3f ? -87.3f : x;
+    float shifted = x * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: rounds to an integer in the low bits
+    float n = shifted - 12582912.0f;
+    float r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    float p = 1.98412698e-4f;  // Taylor, 1/7!: the next term is below 6e-9 on |r| <= ln2 / 2
+    p = p * r + 1.38888889e-3f;
+    p = p * r + 8.33333333e-3f;
+    p = p * r + 4.16666667e-2f;
+    p = p * r + 1.66666667e-1f;
+    p = p * r + 0.5f;
+    p = p * r * r + r + 1.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, 4);
+    bits = (int32_t)((uint32_t)(bits - 0x4B400000) << 23) + 0x3F800000;
+    float power;
+    memcpy(&power, &bits, 4);
+    return p * power * low;
+}
+
+// erf(x), absolute error below 1.2e-7: an odd polynomial inside |x| <= 1, 1 - exp(-q(x)) outside
+// (both fitted at Chebyshev nodes).
+INLINE float fast_erf(float x) {
+    float t = fabsf(x);
+    float s = x * x;
+    float small = 7.882497112e-05f;
+    small = small * s - 8.018854993e-04f;
+    small = small * s + 5.189311943e-03f;
+    small = small * s - 2.685432880e-02f;
+    small = small * s + 1.128359746e-01f;
+    small = small * s - 3.761262690e-01f;
+    small = (small * s + 1.128379166f) * x;
+    t = t > 4.0f ? 4.0f : t;
+    float q = -1.596663806e-06f;
+    q = q * t + 4.525934576e-05f;
+    q = q * t - 5.900876572e-04f;
+    q = q * t + 4.728192985e-03f;
+    q = q * t - 2.633209353e-02f;
+    q = q * t + 1.099235833e-01f;
+    q = q * t + 6.319922474e-01f;
+    q = q * t + 1.130136079f;
+    q = q * t - 2.960734845e-04f;
+    float large = copysignf(1.0f - fast_exp(-q), x);
+    return s < 1.0f ? small : large;
+}
+
+INLINE float fast_sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+// log(1 + e^-t) for t >= 0, by 2 atanh(e / (2 + e)).
+INLINE float log1p_exp_negative(float t) {
+    float e = fast_exp(-t);
+    float u = e / (2.0f + e);
+    float s = u * u;
+    float p = 1.0f / 15.0f;
+    p = p * s + 1.0f / 13.0f;
+    p = p * s + 1.0f / 11.0f;
+    p = p * s + 1.0f / 9.0f;
+    p = p * s + 1.0f / 7.0f;
+    p = p * s + 1.0f / 5.0f;
+    p = p * s + 1.0f / 3.0f;
+    return 2.0f * u * (p * s + 1.0f);
+}
+
+// Activation values and slopes; the kinds are TensorCore's Activation raw values.
+INLINE float quick_gelu(float x) { return x * fast_sigmoid(1.702f * x); }
+INLINE float quick_gelu_slope(float x) {
+    float gate = fast_sigmoid(1.702f * x);
+    return gate + 1.702f * x * gate * (1.0f - gate);
+}
+INLINE float erf_gelu(float x) { return 0.5f * x * (1.0f + fast_erf(x * 0.70710678f)); }
+INLINE float erf_gelu_slope(float x) {
+    return 0.5f * (1.0f + fast_erf(x * 0.70710678f)) + x * 0.39894228f * fast_exp(-0.5f * x * x);
+}
+// tanh(u) = 2 sigmoid(2u) - 1, so x/2 (1 + tanh(u)) = x sigmoid(2u)
+INLINE float tanh_gelu(float x) { return x * fast_sigmoid(1.59576912f * (x + 0.044715f * x * x * x)); }
+INLINE float tanh_gelu_slope(float x) {
+    float gate = fast_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+    return gate + x * gate * (1.0f - gate) * 1.59576912f * (1.0f + 0.134145f * x * x);
+}
+INLINE float relu(float x) { return x > 0.0f ? x : 0.0f; }
+INLINE float relu_slope(float x) { return x > 0.0f ? 1.0f : 0.0f; }
+
+#endif

@@ -1,0 +1,47 @@
+import Foundation
+
+/// Monotonic time and the process's memory, as the kernel counts it.
+public enum Machine {
+    /// Seconds since an arbitrary start; never goes back.
+    public static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    public static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+
+    /// Largest resident set so far, bytes (VmHWM).
+    public static var peakMemory: Int { statusField("VmHWM:") }
+
+    /// Resident set now, bytes (VmRSS).
+    public static var memory: Int { statusField("VmRSS:") }
+
+    private static func statusField(_ name: String) -> Int {
+        guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return 0 }
+        for line in text.split(separator: "\n") where line.hasPrefix(name) {
+            return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
+                * 1024
+        }
+        return 0
+    }
+}
+
+/// 95 -> "1m 35s".
+public func formatDuration(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds >= 0 else { return "?" }
+    let total = Int(seconds.rounded())
+    if total < 60 { return "\(total)s" }
+    if total < 3600 { return "\(total / 60)m \(total % 60)s" }
+    return "\(total / 3600)h \(total % 3600 / 60)m"
+}
+
+/// 1234567 -> "1.23 MB" (powers of ten).
+public func formatBytes(_ count: Int) -> String {
+    var value = Double(count)
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 1000 { return unit == "B" ? "\(count) B" : String(format: "%.3g \(unit)", value) }
+        value /= 1000
+    }
+    return String(format: "%.3g TB", value)
+}

@@ -1,0 +1,51 @@
+import CKernels
+import COpenBLAS
+import Foundation
+import TensorCore
+
+/// The CPU: OpenBLAS with one thread per call, our own threads over fixed tiles, SIMD kernels in C.
+public final class CPUDevice: Device, @unchecked Sendable {
+    let threads: Threads
+    private let pool = BufferPool()
+
+    /// - Parameter threads: nil for one per core. Results do not depend on it.
+    public init(threads: Int? = nil) {
+        openblas_set_num_threads(1)
+        self.threads = Threads(count: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    }
+
+    public var name: String { "cpu (\(threads.count) threads)" }
+
+    public func allocate(_ element: Element, count: Int) -> Storage {
+        Storage(device: self, element: element, count: count, address: pool.take(count * 4))
+    }
+
+    public func release(_ storage: Storage) { pool.give(storage.address, bytes: storage.count * 4) }
+
+    public func upload(_ values: UnsafeBufferPointer<Float>, into y: Tensor) {
+        guard let source = values.baseAddress else { return }
+        memcpy(floats(y), source, values.count * 4)
+    }
+
+    public func upload(_ values: [Int32], into y: Tensor) { integers(y).update(from: values, count: values.count) }
+
+    public func download(_ x: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: floats(x), count: x.count)) }
+
+    public func downloadIntegers(_ x: Tensor) -> [Int32] { Array(UnsafeBufferPointer(start: integers(x), count: x.count)) }
+
+    func floats(_ x: Tensor) -> UnsafeMutablePointer<Float> {
+        precondition(x.element == .float32, "a float32 tensor is needed here")
+        return x.storage.address.assumingMemoryBound(to: Float.self) + x.offset
+    }
+
+    func integers(_ x: Tensor) -> UnsafeMutablePointer<Int32> {
+        precondition(x.element == .int32, "an int32 tensor is needed here")
+        return x.storage.address.assumingMemoryBound(to: Int32.self) + x.offset
+    }
+
+    /// Elements of one pointwise tile: 64 kB, half of a core's share of the level-2 cache.
+    static let pointwiseTile = 16384
+
+    /// Rows of one tile of a row-wise kernel, about a pointwise tile's elements.
+    static func rowTile(_ columns: Int) -> Int { max(1, pointwiseTile / max(1, columns)) }
+}

@@ -1,0 +1,164 @@
+import CKernels
+import COpenBLAS
+import Foundation
+import TensorCore
+
+/// Blocks of 512 x 512 logits, one at a time per thread. Bands of image rows follow each other; within
+/// a band every thread owns whole column blocks, so a text's gradient is summed by one thread in the
+/// order of the bands, and an image's from one partial per column block, added up in their order.
+extension CPUDevice {
+    public func contrastive(_ inputs: ContrastiveInputs, into results: ContrastiveResults) {
+        let plan = ContrastivePlan(inputs, device: self)
+        fill(results.dTexts, 0)
+        switch inputs.kind {
+        case .softmax: softmax(plan, results)
+        case .sigmoid: sigmoid(plan, results)
+        }
+    }
+
+    private func softmax(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
+        let (rows, columns) = plan.logSums()
+        let slopes = plan.eachBlock(results) { band, chunk, cosines in
+            [
+                ck_softmax_slopes(
+                    band.count, chunk.count, cosines, plan.scale, rows + band.lowerBound, columns + chunk.lowerBound,
+                    band.lowerBound - chunk.lowerBound)
+            ]
+        }
+        let b = plan.count
+        var loss = 0.0
+        for i in 0..<b {
+            var own: Float = 0
+            for c in 0..<plan.width { own += plan.x[i * plan.width + c] * plan.y[i * plan.width + c] }
+            loss += Double(rows[i]) + Double(columns[i]) - 2 * Double(own) * Double(plan.scale)
+        }
+        let half = 1 / (2 * Double(b))
+        plan.finish(results, factor: half, loss: loss * half, dLogScale: slopes[0] * half, dBias: 0)
+        rows.deallocate()
+        columns.deallocate()
+    }
+
+    private func sigmoid(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
+        let sums = plan.eachBlock(results) { band, chunk, cosines in
+            var sums = [0.0, 0.0, 0.0]
+            ck_sigmoid_slopes(
+                band.count, chunk.count, cosines, plan.scale, plan.bias, band.lowerBound - chunk.lowerBound, &sums)
+            return sums
+        }
+        let share = 1 / Double(plan.count)
+        plan.finish(results, factor: share, loss: sums[0] * share, dLogScale: sums[1] * share, dBias: sums[2] * share)
+    }
+}
+
+private struct ContrastivePlan {
+    let device: CPUDevice
+    let x: UnsafeMutablePointer<Float>
+    let y: UnsafeMutablePointer<Float>
+    let count: Int
+    let width: Int
+    let scale: Float
+    let bias: Float
+    static let block = 512
+
+    init(_ inputs: ContrastiveInputs, device: CPUDevice) {
+        self.device = device
+        x = device.floats(inputs.images)
+        y = device.floats(inputs.texts)
+        count = inputs.images.shape[0]
+        width = inputs.images.shape[1]
+        scale = expf(device.floats(inputs.logScale)[0])
+        bias = inputs.logitBias.map { device.floats($0)[0] } ?? 0
+    }
+
+    private var parts: [Range<Int>] {
+        stride(from: 0, to: count, by: Self.block).map { $0..<min(count, $0 + Self.block) }
+    }
+
+    /// cosines [band, chunk] = images texts^T
+    private func product(_ band: Range<Int>, _ chunk: Range<Int>, into cosines: UnsafeMutablePointer<Float>) {
+        gemm(
+            band.count, chunk.count, width, (x + band.lowerBound * width, width), false,
+            (y + chunk.lowerBound * width, width), true, cosines, chunk.count, 0)
+    }
+
+    /// The log-sum-exp of every row and every column of the logits; the caller frees both.
+    func logSums() -> (rows: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>) {
+        let parts = parts
+        let rows = UnsafeMutablePointer<Float>.allocate(capacity: count)
+        let columns = UnsafeMutablePointer<Float>.allocate(capacity: count)
+        // Largest and sum of every block's rows and columns: [block, its rows or columns]
+        let size = parts.count * count
+        let scratch = device.empty([4, size])
+        let rowMax = device.floats(scratch)
+        let (rowSum, columnMax, columnSum) = (rowMax + size, rowMax + 2 * size, rowMax + 3 * size)
+        device.threads.each(parts.count * parts.count) { index in
+            let (i, j) = (index / parts.count, index % parts.count)
+            let cosines = device.empty([parts[i].count, parts[j].count])
+            product(parts[i], parts[j], into: device.floats(cosines))
+            let (atRow, atColumn) = (j * count + parts[i].lowerBound, i * count + parts[j].lowerBound)
+            ck_block_log_sum(
+                parts[i].count, parts[j].count, device.floats(cosines), scale, rowMax + atRow, rowSum + atRow,
+                columnMax + atColumn, columnSum + atColumn)
+        }
+        for i in 0..<count {
+            for (most, sum, out) in [(rowMax, rowSum, rows), (columnMax, columnSum, columns)] {
+                var (top, total) = (-Float.infinity, 0.0)
+                for part in 0..<parts.count { top = max(top, most[part * count + i]) }
+                for part in 0..<parts.count {
+                    total += Double(sum[part * count + i]) * exp(Double(most[part * count + i]) - Double(top))
+                }
+                out[i] = top + Float(log(total))
+            }
+        }
+        return (rows, columns)
+    }
+
+    /// Turns every block of cosines into slopes and adds their products to the gradients, not yet
+    /// scaled. Returns the sums of what `slopes` returns.
+    func eachBlock(
+        _ results: ContrastiveResults, _ slopes: (Range<Int>, Range<Int>, UnsafeMutablePointer<Float>) -> [Double]
+    ) -> [Double] {
+        let parts = parts
+        let (dx, dy) = (device.floats(results.dImages), device.floats(results.dTexts))
+        let partial = device.empty([parts.count, min(count, Self.block), width])
+        let partials = device.floats(partial)
+        var totals = [0.0, 0.0, 0.0]
+        for band in parts {
+            let sums = UnsafeMutablePointer<Double>.allocate(capacity: parts.count * 3)
+            sums.initialize(repeating: 0, count: parts.count * 3)
+            defer { sums.deallocate() }
+            let stride = min(count, Self.block) * width
+            device.threads.each(parts.count) { j in
+                let chunk = parts[j]
+                let block = device.empty([band.count, chunk.count])
+                let cosines = device.floats(block)
+                product(band, chunk, into: cosines)
+                for (k, sum) in slopes(band, chunk, cosines).enumerated() { sums[j * 3 + k] = sum }
+                gemm(
+                    band.count, width, chunk.count, (cosines, chunk.count), false, (y + chunk.lowerBound * width, width),
+                    false, partials + j * stride, width, 0)
+                gemm(
+                    chunk.count, width, band.count, (cosines, chunk.count), true, (x + band.lowerBound * width, width),
+                    false, dy + chunk.lowerBound * width, width, 1)
+            }
+            let out = dx + band.lowerBound * width
+            device.threads.each(band.count * width, by: CPUDevice.pointwiseTile) { range in
+                memcpy(out + range.lowerBound, partials + range.lowerBound, range.count * 4)
+                for j in 1..<parts.count {
+                    ck_accumulate(range.count, 1, partials + j * stride + range.lowerBound, out + range.lowerBound)
+                }
+            }
+            for j in 0..<parts.count { for k in 0..<3 { totals[k] += sums[j * 3 + k] } }
+        }
+        return totals
+    }
+
+    func finish(_ results: ContrastiveResults, factor: Double, loss: Double, dLogScale: Double, dBias: Double) {
+        for gradient in [results.dImages, results.dTexts] {
+            device.scale(gradient, by: Float(factor * Double(scale)), into: gradient)
+        }
+        device.floats(results.loss)[0] = Float(loss)
+        device.floats(results.dLogScale)[0] = Float(dLogScale)
+        device.floats(results.dBias)[0] = Float(dBias)
+    }
+}

@@ -1,0 +1,32 @@
+/// The contrastive losses over all pairs of a batch, with no [B,B] matrix in memory.
+///
+/// With logits l = exp(logScale) images texts^T + logitBias:
+/// softmax (Radford et al. 2021, arXiv:2103.00020): the mean of the cross-entropies of rows and columns,
+/// the diagonal being right; sigmoid (Zhai et al. 2023, arXiv:2303.15343, eq. 1):
+/// (sum softplus(l) - sum of the diagonal of l) / B.
+/// - Parameters:
+///   - images: [B,E], unit rows
+///   - texts: [B,E], unit rows; row i belongs to image i
+///   - logScale: one element, the logarithm of the logit scale
+///   - logitBias: one element; sigmoid only
+/// - Returns: [], nats per image. The gradients are computed with the loss and kept for `backward`.
+public func contrastiveLoss(
+    _ kind: ContrastiveKind, images: Tensor, texts: Tensor, logScale: Tensor, logitBias: Tensor?
+) -> Tensor {
+    precondition(images.shape == texts.shape, "contrastive loss: \(images.shape) images, \(texts.shape) texts")
+    precondition(logScale.count == 1 && (logitBias?.count ?? 1) == 1, "the logit scale and bias are single values")
+    let device = images.device
+    let inputs = ContrastiveInputs(
+        kind: kind, images: images.detached, texts: texts.detached, logScale: logScale.detached,
+        logitBias: logitBias?.detached)
+    let results = ContrastiveResults(
+        loss: device.empty([]), dImages: device.empty(images.shape), dTexts: device.empty(texts.shape),
+        dLogScale: device.empty(logScale.shape), dBias: device.empty(logitBias?.shape ?? []))
+    device.contrastive(inputs, into: results)
+    return results.loss.recorded(from: [images, texts, logScale, logitBias]) { dLoss in
+        let factor = dLoss.scalar
+        return [results.dImages, results.dTexts, results.dLogScale, results.dBias].map {
+            factor == 1 ? $0 : $0.scaled(by: factor)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+/// One recorded operation: whom its gradient goes to, and how.
+///
+/// The graph is held by the tensors themselves, so there is no global tape to clear. A leaf (a watched
+/// tensor) has no parents and only collects.
+package final class Node: @unchecked Sendable {
+    let parents: [Node?]
+    var pullback: ((Tensor) -> [Tensor?])?
+    package var gradient: Tensor?
+    /// Longer than any parent's: descending order visits every consumer before its producer.
+    let depth: Int
+
+    init(parents: [Node?], pullback: ((Tensor) -> [Tensor?])?) {
+        self.parents = parents
+        self.pullback = pullback
+        depth = (parents.lazy.compactMap { $0?.depth }.max() ?? -1) + 1
+    }
+
+    /// Adds to the gradient, in place once nobody else can see the sum.
+    func receive(_ incoming: Tensor) {
+        guard let held = gradient else {
+            gradient = incoming
+            return
+        }
+        gradient = nil
+        if ownsSum {
+            held.device.accumulate(incoming, times: 1, into: held)
+            gradient = held
+        } else {
+            let sum = held.device.empty(held.shape)
+            held.device.add(held, incoming, into: sum)
+            gradient = sum
+            ownsSum = true
+        }
+    }
+
+    private var ownsSum = false
+}
+
+/// Turns recording off for a region of code.
+package enum Tape {
+    @TaskLocal static var isRecording = true
+}
+
+/// Runs `body` without recording: inference, and the first pass of `recompute`.
+public func withoutTape<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try Tape.$isRecording.withValue(false, operation: body)
+}
+
+extension Tensor {
+    /// A leaf with these values: `gradient` collects what `backward` sends to it.
+    public func watched() -> Tensor {
+        Tensor(storage: storage, shape: shape, offset: offset, node: Node(parents: [], pullback: nil))
+    }
+
+    /// What `backward` has left here; nil when no gradient arrived.
+    public var gradient: Tensor? { node?.gradient }
+
+    package var isRecorded: Bool { node != nil && Tape.isRecording }
+
+    /// Attaches the gradient rule of the operation that made this tensor from `parents`. The rule gets
+    /// the output's gradient and gives one per parent, nil where none is due.
+    func recorded(from parents: [Tensor?], _ pullback: @escaping (Tensor) -> [Tensor?]) -> Tensor {
+        guard Tape.isRecording, parents.contains(where: { $0?.node != nil }) else { return self }
+        return Tensor(
+            storage: storage, shape: shape, offset: offset,
+            node: Node(parents: parents.map { $0?.node }, pullback: pullback))
+    }
+
+    /// Sends `gradient` (ones when nil) back through everything this tensor was made from. Gradients
+    /// add up in watched tensors over several calls; recorded values are dropped on the way.
+    public func backward(_ gradient: Tensor? = nil) {
+        guard let root = node else { return }
+        root.receive(gradient ?? device.filled(1, shape: shape))
+        var seen: Set<ObjectIdentifier> = [ObjectIdentifier(root)]
+        var order = [root]
+        var next = 0
+        while next < order.count {
+            for case let parent? in order[next].parents where seen.insert(ObjectIdentifier(parent)).inserted {
+                order.append(parent)
+            }
+            next += 1
+        }
+        // Stable, so that equal depths keep the order of discovery and sums keep their bits.
+        let sorted = order.enumerated().sorted { ($1.element.depth, $0.offset) < ($0.element.depth, $1.offset) }
+        order = []
+        for (_, node) in sorted {
+            guard let pullback = node.pullback, let arrived = node.gradient else { continue }
+            node.pullback = nil
+            node.gradient = nil
+            for (parent, share) in zip(node.parents, pullback(arrived)) {
+                if let parent, let share { parent.receive(share) }
+            }
+        }
+    }
+}
+
+/// Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): `body` runs now without recording and
+/// once more, recorded, when its gradient is due. Costs one more forward pass, keeps only `x`.
+///
+/// Parameters watched inside `body` receive their gradients as if it had been recorded the first time.
+public func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor {
+    let y = withoutTape { body(x.detached) }
+    guard Tape.isRecording else { return y }
+    let input = x.node == nil ? x.watched() : x
+    return y.recorded(from: [input]) { dy in
+        let again = x.detached.watched()
+        body(again).backward(dy)
+        return [again.gradient]
+    }
+}

@@ -1,0 +1,25 @@
+import TensorCore
+
+extension ReferenceDevice {
+    public func matmul(
+        _ a: Tensor, transposed aT: Bool, _ b: Tensor, transposed bT: Bool, into c: Tensor, _ epilogue: Epilogue
+    ) {
+        let (x, w, out) = (doubles(a), doubles(b), doubles(c))
+        let (m, n) = (c.shape[0], c.shape[1])
+        let k = aT ? a.shape[0] : a.shape[1]
+        let (aRow, aColumn) = aT ? (1, m) : (k, 1)
+        let (bRow, bColumn) = bT ? (1, k) : (n, 1)
+        let bias = epilogue.bias.map(doubles)
+        let residual = epilogue.residual.map(doubles)
+        let preactivation = epilogue.preactivation.map(doubles)
+        for i in 0..<m {
+            for j in 0..<n {
+                var sum = 0.0
+                for l in 0..<k { sum += x[i * aRow + l * aColumn] * w[l * bRow + j * bColumn] }
+                sum += (bias?[j] ?? 0) + (residual?[i * n + j] ?? 0)
+                preactivation?[i * n + j] = sum
+                out[i * n + j] = epilogue.activation.map { Self.activation($0, sum).value } ?? sum
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import TensorCore
+
+/// Every operation of TensorCore/Ops, a case each. A new device is right when all of them pass on it.
+package let opCases: [OpCase] = [
+    OpCase("add", small: [.values(3, 4), .values(3, 4)], large: [.values(300, 257), .values(300, 257)]) { $0[0] + $0[1] },
+    OpCase("multiply", small: [.values(3, 4), .values(3, 4)], large: [.values(300, 257), .values(300, 257)]) {
+        $0[0] * $0[1]
+    },
+    OpCase("scale", small: [.values(7)], large: [.values(40000)]) { $0[0].scaled(by: -2.5) },
+    OpCase("reshape and slice", small: [.values(6, 2)], large: [.values(600, 50)]) {
+        $0[0].slice(2..<5).reshaped([3 * $0[0].columns])
+    },
+    OpCase("concatenate", small: [.values(2, 3), .values(1, 3)], large: [.values(200, 31), .values(57, 31)]) {
+        concatenate([$0[0], $0[1], $0[0]])
+    },
+    activation(.quickGELU), activation(.gelu), activation(.geluTanh), activation(.relu),
+    OpCase("sum of rows", small: [.values(5, 3)], large: [.values(5000, 37)]) { sumRows($0[0]) },
+    OpCase("mean of segments", small: [.values(5, 3)], large: [.values(500, 37)]) {
+        let last = $0[0].rows - 3
+        return segmentMean($0[0], Segments(lengths: [1, 2, last]))
+    },
+    OpCase("matmul", small: [.values(3, 4), .values(4, 2)], large: [.values(300, 130), .values(130, 70)]) {
+        matmul($0[0], $0[1])
+    },
+    OpCase("matmul, both transposed", small: [.values(4, 3), .values(2, 4)], large: [.values(130, 300), .values(700, 130)]) {
+        matmul($0[0], $0[1], transposeA: true, transposeB: true)
+    },
+    OpCase("matmul, first transposed", small: [.values(4, 3), .values(4, 2)], large: [.values(130, 90), .values(130, 70)]) {
+        matmul($0[0], $0[1], transposeA: true)
+    },
+    OpCase(
+        "linear with residual", small: [.values(3, 4), .values(2, 4), .values(2), .values(3, 2)],
+        large: [.values(700, 48), .values(96, 48), .values(96), .values(700, 96)]
+    ) { linear($0[0], weight: $0[1], bias: $0[2], residual: $0[3]) },
+    linearActivation(.quickGELU), linearActivation(.gelu), linearActivation(.geluTanh),
+    OpCase(
+        "gather rows", small: [.values(4, 3), .integers(6, below: 4), .values(6, 3)],
+        large: [.values(100, 33), .integers(900, below: 100), .values(900, 33)]
+    ) { gatherRows($0[0], $0[1], addend: $0[2]) },
+    OpCase(
+        "layer norm", small: [.values(4, 5), .values(5), .values(5)], large: [.values(700, 96), .values(96), .values(96)]
+    ) { layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5) },
+    OpCase("normalize rows", small: [.values(4, 5)], large: [.values(600, 65)]) { normalizeRows($0[0]) },
+    attention(causal: false), attention(causal: true),
+    OpCase(
+        "cross attention", small: [.values(2, 4), .values(7, 8)], large: [.values(6, 32), .values(150, 64)]
+    ) {
+        let length = $0[1].rows / $0[0].rows
+        let lengths = (0..<$0[0].rows).map { [count = $0[0].rows, total = $0[1].rows] i in
+            i == count - 1 ? total - length * (count - 1) : length
+        }
+        return crossAttention(
+            query: $0[0], Segments(count: $0[0].rows, length: 1), keyValue: $0[1], Segments(lengths: lengths), heads: 2)
+    },
+    OpCase("patchify", small: [.values(1, 3, 5, 4)], large: [.values(3, 3, 34, 50)]) { patchify($0[0], patch: 2) },
+    contrastive(.softmax), contrastive(.sigmoid),
+    OpCase(
+        "recompute", small: [.values(3, 4), .values(4, 4)], large: [.values(300, 48), .values(48, 48)]
+    ) { inputs in
+        recompute(inputs[0]) { linear($0, weight: inputs[1], activation: .gelu) + $0 }
+    },
+]
+
+private func activation(_ kind: Activation) -> OpCase {
+    // ReLU has no slope at 0; no normal draw lands within a finite-difference step of it here.
+    OpCase("activation \(kind)", small: [.values(9, scale: 2)], large: [.values(40000, scale: 3)]) { $0[0].activated(kind) }
+}
+
+private func linearActivation(_ kind: Activation) -> OpCase {
+    OpCase(
+        "linear with \(kind)", small: [.values(3, 4), .values(2, 4), .values(2)],
+        large: [.values(700, 48), .values(96, 48), .values(96)]
+    ) { linear($0[0], weight: $0[1], bias: $0[2], activation: kind) }
+}
+
+private func attention(causal: Bool) -> OpCase {
+    OpCase("attention\(causal ? ", causal" : "")", small: [.values(6, 12)], large: [.values(200, 96)]) {
+        let rest = $0[0].rows - 3
+        return TensorCore.attention(qkv: $0[0], Segments(lengths: [2, 1, rest]), heads: 2, causal: causal)
+    }
+}
+
+private func contrastive(_ kind: ContrastiveKind) -> OpCase {
+    // 600 rows make two blocks, the second a partial one.
+    OpCase(
+        "\(kind) contrastive loss", small: [.values(4, 3), .values(4, 3), .values(1), .values(1)],
+        large: [.values(600, 24), .values(600, 24), .values(1), .values(1)]
+    ) {
+        contrastiveLoss(
+            kind, images: normalizeRows($0[0]), texts: normalizeRows($0[1]), logScale: $0[2],
+            logitBias: kind == .sigmoid ? $0[3] : nil)
+    }
+}
