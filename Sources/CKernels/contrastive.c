@@ -2,7 +2,7 @@
 
 CLONES void ck_block_log_sum(ck_int rows, ck_int columns, const float *cosines, float scale, float *row_max,
                              float *row_sum, float *column_max, float *column_sum) {
-    REASSOCIATE
+    _Pragma("clang fp reassociate(on) contract(off)")
     for (ck_int j = 0; j < columns; j++) column_max[j] = -INFINITY;
     for (ck_int r = 0; r < rows; r++) {
         const float *row = cosines + r * columns;
@@ -29,25 +29,22 @@ CLONES void ck_block_log_sum(ck_int rows, ck_int columns, const float *cosines, 
 }
 
 CLONES double ck_softmax_slopes(ck_int rows, ck_int columns, float *cosines, float scale, const float *row_lse,
-                                const float *column_lse, ck_int diagonal) {
-    REASSOCIATE
+                                const float *column_lse, const float *row_own, const float *column_own, ck_int diagonal) {
+    // No fused multiply-add here: logit - lse must be exactly 0 where a row has one logit only.
+    _Pragma("clang fp reassociate(on) contract(off)")
     double total = 0;
     for (ck_int r = 0; r < rows; r++) {
         float *row = cosines + r * columns;
-        float lse = row_lse[r], sum = 0, own = 0;
-        ck_int match = diagonal + r;
-        int here = match >= 0 && match < columns;
-        if (here) own = row[match] * scale;
+        float lse = row_lse[r], own = row_own[r], sum = 0;
         for (ck_int j = 0; j < columns; j++) {
             float logit = row[j] * scale;
-            float slope = fast_exp(logit - lse) + fast_exp(logit - column_lse[j]);
-            row[j] = slope;
-            sum += slope * logit;
+            float by_row = fast_exp(logit - lse), by_column = fast_exp(logit - column_lse[j]);
+            row[j] = by_row + by_column;
+            // Each share against the distance to its own pair's logit: no large terms that cancel.
+            sum += by_row * (logit - own) + by_column * (logit - column_own[j]);
         }
-        if (here) {
-            row[match] -= 2.0f;
-            sum -= 2.0f * own;
-        }
+        ck_int match = diagonal + r;
+        if (match >= 0 && match < columns) row[match] -= 2.0f;
         total += sum;
     }
     return total;

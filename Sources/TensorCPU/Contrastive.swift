@@ -17,25 +17,26 @@ extension CPUDevice {
     }
 
     private func softmax(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
-        let (rows, columns) = plan.logSums()
+        let b = plan.count
+        let kept = empty([3, b])
+        let (rows, columns, own) = (floats(kept), floats(kept) + b, floats(kept) + 2 * b)
+        plan.logSums(rows: rows, columns: columns)
+        for i in 0..<b {
+            var cosine: Float = 0
+            for c in 0..<plan.width { cosine += plan.x[i * plan.width + c] * plan.y[i * plan.width + c] }
+            own[i] = cosine * plan.scale
+        }
         let slopes = plan.eachBlock(results) { band, chunk, cosines in
-            [
+            let (i, j) = (band.lowerBound, chunk.lowerBound)
+            return [
                 ck_softmax_slopes(
-                    band.count, chunk.count, cosines, plan.scale, rows + band.lowerBound, columns + chunk.lowerBound,
-                    band.lowerBound - chunk.lowerBound)
+                    band.count, chunk.count, cosines, plan.scale, rows + i, columns + j, own + i, own + j, i - j)
             ]
         }
-        let b = plan.count
         var loss = 0.0
-        for i in 0..<b {
-            var own: Float = 0
-            for c in 0..<plan.width { own += plan.x[i * plan.width + c] * plan.y[i * plan.width + c] }
-            loss += Double(rows[i]) + Double(columns[i]) - 2 * Double(own) * Double(plan.scale)
-        }
+        for i in 0..<b { loss += Double(rows[i]) + Double(columns[i]) - 2 * Double(own[i]) }
         let half = 1 / (2 * Double(b))
         plan.finish(results, factor: half, loss: loss * half, dLogScale: slopes[0] * half, dBias: 0)
-        rows.deallocate()
-        columns.deallocate()
     }
 
     private func sigmoid(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
@@ -81,11 +82,9 @@ private struct ContrastivePlan {
             (y + chunk.lowerBound * width, width), true, cosines, chunk.count, 0)
     }
 
-    /// The log-sum-exp of every row and every column of the logits; the caller frees both.
-    func logSums() -> (rows: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>) {
+    /// The log-sum-exp of every row and every column of the logits.
+    func logSums(rows: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>) {
         let parts = parts
-        let rows = UnsafeMutablePointer<Float>.allocate(capacity: count)
-        let columns = UnsafeMutablePointer<Float>.allocate(capacity: count)
         // Largest and sum of every block's rows and columns: [block, its rows or columns]
         let size = parts.count * count
         let scratch = device.empty([4, size])
@@ -110,7 +109,6 @@ private struct ContrastivePlan {
                 out[i] = top + Float(log(total))
             }
         }
-        return (rows, columns)
     }
 
     /// Turns every block of cosines into slopes and adds their products to the gradients, not yet

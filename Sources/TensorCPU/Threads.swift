@@ -11,8 +11,7 @@ final class Threads: @unchecked Sendable {
     private let generation = Atomic<Int>(0)
     private let nextTile = Atomic<Int>(0)
     private let busy = Atomic<Int>(0)
-    private var job: (tiles: Int, body: (Int) -> Void)?
-    private var isStopping = false
+    private var job: (tiles: Int, body: UnsafePointer<(Int) -> Void>)?
 
     init(count: Int) {
         self.count = max(1, count)
@@ -33,7 +32,8 @@ final class Threads: @unchecked Sendable {
             for tile in 0..<tiles { body(tile) }
             return
         }
-        withoutActuallyEscaping(body) { body in
+        // Workers see the closure through a pointer, so that none of them can keep it.
+        withoutActuallyEscaping(body) { body in withUnsafePointer(to: body) { body in
             condition.lock()
             job = (tiles, body)
             nextTile.store(0, ordering: .relaxed)
@@ -46,7 +46,7 @@ final class Threads: @unchecked Sendable {
             job = nil
             condition.unlock()
             while busy.load(ordering: .acquiring) > 0 { pause() }
-        }
+        } }
     }
 
     /// The same over ranges of `size` out of `total`.
@@ -54,11 +54,12 @@ final class Threads: @unchecked Sendable {
         each((total + size - 1) / size) { body($0 * size..<min(total, ($0 + 1) * size)) }
     }
 
-    private func take(_ tiles: Int, _ body: (Int) -> Void) {
+    @inline(never)
+    private func take(_ tiles: Int, _ body: UnsafePointer<(Int) -> Void>) {
         while true {
             let tile = nextTile.wrappingAdd(1, ordering: .relaxed).oldValue
             guard tile < tiles else { return }
-            body(tile)
+            body.pointee(tile)
         }
     }
 

@@ -50,14 +50,15 @@ void ck_score_gradient(ck_int queries, ck_int keys, ck_int ld, ck_int width, ck_
 void ck_block_log_sum(ck_int rows, ck_int columns, const float *cosines, float scale, float *row_max, float *row_sum,
                       float *column_max, float *column_sum);
 // Softmax, second pass: cosines become d loss / d logit times 2B; diagonal: column of row 0's own text, or far outside.
-// Gives the sum of slope * logit.
+// own: the logit of each row's and each column's own pair. Gives the sum of slope * logit.
 double ck_softmax_slopes(ck_int rows, ck_int columns, float *cosines, float scale, const float *row_lse,
-                         const float *column_lse, ck_int diagonal);
+                         const float *column_lse, const float *row_own, const float *column_own, ck_int diagonal);
 // Sigmoid: cosines become d loss / d logit times B; sums[0] += loss, [1] += slope * (logit - bias), [2] += slope.
 void ck_sigmoid_slopes(ck_int rows, ck_int columns, float *cosines, float scale, float bias, ck_int diagonal, double *sums);
 
 // optimizer.c
+// share1 = 1 - beta1 and share2 = 1 - beta2, rounded once from double as PyTorch does
 void ck_adamw(ck_int n, float *parameter, const float *gradient, float *mean, float *square, float gradient_factor,
-              float beta1, float beta2, float decay, float step_size, float correction2, float epsilon);
+              float share1, float beta2, float share2, float decay, float step_size, float correction2, float epsilon);
 
 #endif

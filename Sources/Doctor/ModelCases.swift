@@ -1,0 +1,158 @@
+import Encoders
+import Foundation
+import Layers
+import Objectives
+import Optimizers
+import Support
+import TensorCore
+import Training
+import Weights
+
+extension Doctor {
+    func modelCase(_ name: String) throws -> [StageResult] {
+        let base = "models/\(name)/"
+        let config = try JSON(file: path(base + "config.json"))
+        if config["architectures"] != nil {
+            return [StageResult("features", .notRun(reason: "Hugging Face models are not built yet"))]
+        }
+        let blueprint: Blueprint
+        do { blueprint = try Blueprint(config, path: path(base + "config.json")) } catch let failure as Failure {
+            return [StageResult("towers", .notRun(reason: failure.problem))]
+        }
+        let weights = path(base + "model.safetensors")
+        let model = try ModelFolder.load(blueprint, weights: weights, on: device)
+        let inputs = try Safetensors(path(base + "inputs.safetensors"))
+        let expected = try Safetensors(path(base + "expected.safetensors"))
+        let images = try inputs.tensor("images", on: device)
+        let texts = TokenBatch(try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
+        var stages = try middle(model, images, texts, expected)
+        stages += try features(model, images, texts, expected)
+        let settings = try JSON(file: path(base + "expected.json"))
+        stages += try training(model, images, texts, expected, settings)
+        let clipped = path(base + "expected_clip.safetensors")
+        for (file, prefix, limit) in [(nil, "step3.", nil), (clipped, "step3_clip.", 1.0)] as [(String?, String, Double?)] {
+            if let file, !FileManager.default.fileExists(atPath: file) { continue }
+            let fresh = try ModelFolder.load(blueprint, weights: weights, on: device)
+            let values = try file.map { try Safetensors($0) } ?? expected
+            stages.append(try threeSteps(fresh, images, texts, values, prefix, settings, limit))
+        }
+        return stages
+    }
+
+    private func middle(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws -> [StageResult] {
+        guard expected.names.contains(where: { $0.hasPrefix("mid.") }) else { return [] }
+        let tolerance = Tolerance(absolute: 2e-5, relative: 1e-5)
+        var image = Comparison(
+            "image blocks", tolerance, cause: "QuickGELU or GELU, layer-norm epsilon, a missing ln_pre, RGB order")
+        var text = Comparison("text blocks", tolerance, cause: "QuickGELU or GELU, causal mask or none, padding id")
+        var seen: [String: [Float]] = [:]
+        withoutTape {
+            _ = model.image(images) { seen["image.\($0)"] = $1.floats }
+            _ = model.text(texts, isPacked: false) { seen["text.\($0)"] = $1.floats }
+        }
+        let (count, width) = (images.shape[0], model.image.shape.blocks.width)
+        let prefix = model.image.shape.hasClassToken ? 1 : 0
+        for name in expected.names where name.hasPrefix("mid.") {
+            let values = try expected.floats(name)
+            let words = name.split(separator: ".")
+            guard let tokens = seen["\(words[1] == "text" ? "text" : "image").\(words[2])"] else { continue }
+            if words[1] == "text" {
+                text.compare(name, values, tokens)
+                continue
+            }
+            let length = tokens.count / count / width
+            let isPrefix = words[1] == "image_prefix"
+            // The class token is kept apart from the patches.
+            var mine: [Float] = []
+            for b in 0..<count {
+                let first = b * length + (isPrefix ? 0 : prefix)
+                let last = b * length + (isPrefix ? prefix : length)
+                mine += tokens[first * width..<last * width]
+            }
+            image.compare(name, values, mine)
+        }
+        return [image.result, text.result]
+    }
+
+    private func features(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws -> [StageResult] {
+        let tolerance = Tolerance(absolute: 2e-5, relative: 1e-5)
+        var imageStage = Comparison("image features", tolerance, cause: "pooling, final layer norm or projection")
+        var textStage = Comparison("text features", tolerance, cause: "EOT position, padding id or projection")
+        let (image, text) = withoutTape { (model.image(images), model.text(texts)) }
+        let (unitImage, unitText) = withoutTape { (normalizeRows(image), normalizeRows(text)) }
+        imageStage.compare("image_features", try expected.floats("image_features"), image.floats)
+        imageStage.compare("image_features_normalized", try expected.floats("image_features_normalized"), unitImage.floats)
+        textStage.compare("text_features", try expected.floats("text_features"), text.floats)
+        textStage.compare("text_features_normalized", try expected.floats("text_features_normalized"), unitText.floats)
+        let scale = expf(model.logScale.value.scalar)
+        let limit = 2e-5 * Double(max(1, scale / 10))
+        var logitStage = Comparison("logits", Tolerance(absolute: limit, relative: 1e-5), cause: "logit scale (its logarithm is stored) or bias")
+        let bias = model.logitBias?.value.scalar ?? 0
+        let logits = withoutTape { matmul(unitImage, unitText, transposeB: true) }.floats.map { $0 * scale + bias }
+        logitStage.compare("logits_per_image", try expected.floats("logits_per_image"), logits)
+        var lossStage = Comparison("losses", Tolerance(absolute: 2e-5, relative: 5e-6))
+        for (name, objective) in [("loss_softmax", Objective.softmax), ("loss_sigmoid", .sigmoid)] where expected.entries[name] != nil {
+            let loss = withoutTape {
+                objective.loss(
+                    images: unitImage, texts: unitText, logScale: model.logScale.value, logitBias: model.logitBias?.value)
+            }
+            lossStage.compare(name, try expected.floats(name), [loss.scalar])
+        }
+        return [imageStage.result, textStage.result, logitStage.result, lossStage.result]
+    }
+
+    private func objective(_ settings: JSON) -> Objective {
+        settings["training_loss"]?.string == "SigLipLoss" ? .sigmoid : .softmax
+    }
+
+    private func training(
+        _ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors, _ settings: JSON
+    ) throws -> [StageResult] {
+        var lossStage = Comparison("training loss", Tolerance(absolute: 2e-5, relative: 5e-6))
+        var gradientStage = Comparison("gradients", Tolerance(absolute: 2e-5, relative: 2e-5))
+        let (loss, gradients) = objective(settings).gradients(of: model, images: images, texts: texts)
+        lossStage.compare("train_loss", try expected.floats("train_loss"), [loss])
+        for (name, gradient) in zip(gradients.names, gradients.tensors) where expected.entries["grad." + name] != nil {
+            let values = try expected.floats("grad." + name)
+            gradientStage.compare("grad." + name, values, gradient?.floats ?? [Float](repeating: 0, count: values.count))
+        }
+        let mine = Set(gradients.names)
+        for name in expected.names where name.hasPrefix("grad.") && !mine.contains(String(name.dropFirst(5))) {
+            gradientStage.compare(name, try expected.floats(name), [Float]())
+        }
+        return [lossStage.result, gradientStage.result]
+    }
+
+    private func threeSteps(
+        _ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors, _ prefix: String,
+        _ settings: JSON, _ limit: Double?
+    ) throws -> StageResult {
+        let optimizerSettings = settings["optimizer"] ?? .null
+        func number(_ key: String, _ fallback: Double) -> Double { optimizerSettings[key]?.number ?? fallback }
+        var optimizer = AdamW(
+            .init(
+                beta1: number("beta1", 0.9), beta2: number("beta2", 0.98), epsilon: number("eps", 1e-6),
+                weightDecay: number("weight_decay", 0.2)))
+        let objective = objective(settings)
+        for _ in 0..<Int(number("steps", 3)) {
+            let gradients = objective.gradients(of: model, images: images, texts: texts).gradients
+            optimizer.update(
+                model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: limit),
+                rate: number("lr", 1e-3))
+            model.clampLogitScale()
+        }
+        var stage = Comparison(
+            limit == nil ? "three steps" : "three clipped steps", Self.stepTolerance(isClipped: limit != nil),
+            cause: "weight decay groups, epsilon, or the order of decay and step")
+        for parameter in model.parameters {
+            stage.compare(prefix + parameter.name, try expected.floats(prefix + parameter.name), parameter.value.floats)
+        }
+        return stage.result
+    }
+
+    static func stepTolerance(isClipped: Bool) -> Tolerance {
+        isClipped
+            ? Tolerance(absolute: 1e-4, relative: 0, most: (0.999, 2e-5))
+            : Tolerance(absolute: 2.5e-3, relative: 0, most: (0.995, 2e-5))
+    }
+}

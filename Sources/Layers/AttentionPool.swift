@@ -1,0 +1,48 @@
+import TensorCore
+
+/// Multi-head attention pooling (MAP) as timm's AttentionPoolLatent: one learned probe per image attends
+/// to all tokens, then x + MLP(norm(x)).
+public struct AttentionPool: Module {
+    var latent: Parameter  // [1,1,D]
+    var query: Linear
+    var keyValue: Linear
+    var out: Linear
+    var norm: LayerNorm
+    var expand: Linear
+    var contract: Linear
+    let heads: Int
+    let activation: Activation
+
+    public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape) throws {
+        let (width, mlp) = (shape.width, shape.mlpWidth)
+        heads = shape.heads
+        activation = shape.activation
+        latent = try source.parameter(path + ".latent", [1, 1, width], .xavier(1, width))
+        query = try Linear(source, path + ".q", width, width, weight: .xavier(width, width), bias: .zeros)
+        keyValue = try Linear(source, path + ".kv", width, 2 * width, weight: .xavier(width, width), bias: .zeros)
+        out = try Linear(source, path + ".proj", width, width, weight: .xavier(width, width), bias: .zeros)
+        norm = try LayerNorm(source, path + ".norm", width, epsilon: shape.epsilon)
+        let small = Initial.normal(deviation: 1e-6)
+        expand = try Linear(source, path + ".mlp.fc1", width, mlp, weight: .xavier(width, mlp), bias: small)
+        contract = try Linear(source, path + ".mlp.fc2", mlp, width, weight: .xavier(mlp, width), bias: small)
+    }
+
+    /// [N,D] tokens of B images -> [B,D]
+    public func callAsFunction(_ x: Tensor, _ segments: Segments) -> Tensor {
+        let count = segments.count
+        let probe = query(latent.value.reshaped([1, x.columns]))  // [1,D]
+        let zeros = x.device.tensor([Int32](repeating: 0, count: count), shape: [count])
+        let pooled = crossAttention(
+            query: gatherRows(probe, zeros), Segments(count: count, length: 1), keyValue: keyValue(x), segments,
+            heads: heads)
+        let y = out(pooled)
+        return contract(expand(norm(y), activation: activation), residual: y)
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try body(&latent)
+        for part in [\Self.query, \.keyValue, \.out] { try self[keyPath: part].visit(body) }
+        try norm.visit(body)
+        for part in [\Self.expand, \.contract] { try self[keyPath: part].visit(body) }
+    }
+}

@@ -1,0 +1,85 @@
+import Support
+import TensorCore
+
+/// A learned tensor under its name in the weight file (open_clip's).
+public struct Parameter: Sendable {
+    public let name: String
+    public var value: Tensor
+
+    public init(name: String, value: Tensor) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// Something with parameters. `visit` goes through them in the order in which they are declared.
+public protocol Module: Sendable {
+    mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows
+}
+
+extension Module {
+    public var parameters: [Parameter] {
+        var copy = self
+        var found: [Parameter] = []
+        copy.visit { found.append($0) }
+        return found
+    }
+
+    public var parameterCount: Int { parameters.reduce(0) { $0 + $1.value.count } }
+
+    /// A copy whose parameters collect gradients, all but the frozen ones.
+    public func watched(except isFrozen: (String) -> Bool = { _ in false }) -> Self {
+        var copy = self
+        copy.visit { if !isFrozen($0.name) { $0.value = $0.value.watched() } }
+        return copy
+    }
+}
+
+/// How a new parameter starts.
+public enum Initial: Sendable {
+    case constant(Float)
+    case normal(deviation: Double)
+    /// Uniform within +- bound.
+    case uniform(bound: Double)
+
+    public static let zeros = Initial.constant(0)
+    public static let ones = Initial.constant(1)
+
+    /// PyTorch's default for linear and convolution layers: +- 1 / sqrt(fan in).
+    public static func fanIn(_ count: Int) -> Initial { .uniform(bound: 1 / Double(count).squareRoot()) }
+
+    /// Glorot and Bengio 2010: +- sqrt(6 / (fan in + fan out)).
+    public static func xavier(_ fanIn: Int, _ fanOut: Int) -> Initial {
+        .uniform(bound: (6 / Double(fanIn + fanOut)).squareRoot())
+    }
+}
+
+/// Where a module's parameters come from: fresh draws or a weight file.
+public protocol ParameterSource {
+    func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter
+}
+
+/// New parameters. Each draws from a stream of its own name, so adding one changes no other.
+public struct FreshParameters: ParameterSource {
+    let device: any Device
+    let seed: UInt64
+
+    public init(on device: any Device, seed: UInt64) {
+        self.device = device
+        self.seed = seed
+    }
+
+    public func parameter(_ name: String, _ shape: [Int], _ initial: Initial) -> Parameter {
+        var stream = RandomStream(seed: seed, purpose: "parameter " + name)
+        let count = shape.reduce(1, *)
+        let value: Tensor
+        switch initial {
+        case .constant(let constant): value = device.filled(constant, shape: shape)
+        case .normal(let deviation):
+            value = device.tensor((0..<count).map { _ in Float(stream.normal() * deviation) }, shape: shape)
+        case .uniform(let bound):
+            value = device.tensor((0..<count).map { _ in Float(stream.uniform(-bound, bound)) }, shape: shape)
+        }
+        return Parameter(name: name, value: value)
+    }
+}

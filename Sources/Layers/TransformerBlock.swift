@@ -1,0 +1,125 @@
+import TensorCore
+
+/// Sizes of a stack of transformer blocks.
+public struct TransformerShape: Equatable, Sendable {
+    public var width: Int
+    public var layers: Int
+    public var heads: Int
+    public var mlpWidth: Int
+    public var activation: Activation
+    public var epsilon: Float
+
+    public init(width: Int, layers: Int, heads: Int, mlpWidth: Int, activation: Activation, epsilon: Float) {
+        self.width = width
+        self.layers = layers
+        self.heads = heads
+        self.mlpWidth = mlpWidth
+        self.activation = activation
+        self.epsilon = epsilon
+    }
+}
+
+/// How a block's parameters are called and how they start.
+public enum BlockStyle: Sendable {
+    /// open_clip's image tower: PyTorch's defaults.
+    case openCLIPImage
+    /// open_clip's text tower: normal draws scaled by width and depth.
+    case openCLIPText
+    /// timm's names; big_vision's start: xavier-uniform kernels, MLP biases N(0, 1e-6).
+    case timm
+}
+
+/// x + attention(norm(x)), then x + MLP(norm(x)): the pre-norm block of CLIP and SigLIP.
+public struct TransformerBlock: Module {
+    var norm1: LayerNorm
+    var qkv: Parameter  // [3D, D]
+    var qkvBias: Parameter  // [3D]
+    var out: Linear
+    var norm2: LayerNorm
+    var expand: Linear
+    var contract: Linear
+    let heads: Int
+    let activation: Activation
+
+    public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape, _ style: BlockStyle) throws {
+        let (width, mlp) = (shape.width, shape.mlpWidth)
+        heads = shape.heads
+        activation = shape.activation
+        let start: (qkv: Initial, out: Initial, expand: Initial, contract: Initial)
+        let biases: (expand: Initial, contract: Initial)
+        switch style {
+        case .openCLIPImage:
+            start = (.xavier(width, 3 * width), .fanIn(width), .fanIn(width), .fanIn(mlp))
+            biases = (.fanIn(width), .fanIn(mlp))
+        case .openCLIPText:
+            let attention = 1 / Double(width).squareRoot()
+            let projection = attention / Double(2 * shape.layers).squareRoot()
+            start = (
+                .normal(deviation: attention), .normal(deviation: projection),
+                .normal(deviation: 1 / Double(2 * width).squareRoot()), .normal(deviation: projection)
+            )
+            biases = (.fanIn(width), .fanIn(mlp))
+        case .timm:
+            start = (.xavier(width, width), .xavier(width, width), .xavier(width, mlp), .xavier(mlp, width))
+            biases = (.normal(deviation: 1e-6), .normal(deviation: 1e-6))
+        }
+        let names: (norm1: String, qkv: String, bias: String, out: String, norm2: String, expand: String, contract: String)
+        switch style {
+        case .openCLIPImage, .openCLIPText:
+            names = ("ln_1", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+        case .timm:
+            names = ("norm1", "attn.qkv.weight", "attn.qkv.bias", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
+        }
+        norm1 = try LayerNorm(source, "\(path).\(names.norm1)", width, epsilon: shape.epsilon)
+        qkv = try source.parameter("\(path).\(names.qkv)", [3 * width, width], start.qkv)
+        qkvBias = try source.parameter("\(path).\(names.bias)", [3 * width], .zeros)
+        out = try Linear(source, "\(path).\(names.out)", width, width, weight: start.out, bias: .zeros)
+        norm2 = try LayerNorm(source, "\(path).\(names.norm2)", width, epsilon: shape.epsilon)
+        expand = try Linear(source, "\(path).\(names.expand)", width, mlp, weight: start.expand, bias: biases.expand)
+        contract = try Linear(source, "\(path).\(names.contract)", mlp, width, weight: start.contract, bias: biases.contract)
+    }
+
+    public func callAsFunction(_ x: Tensor, _ segments: Segments, causal: Bool) -> Tensor {
+        let mixed = linear(norm1(x), weight: qkv.value, bias: qkvBias.value)  // [N,D] -> [N,3D]
+        let attended = attention(qkv: mixed, segments, heads: heads, causal: causal)  // [N,3D] -> [N,D]
+        let y = out(attended, residual: x)
+        return contract(expand(norm2(y), activation: activation), residual: y)  // [N,D] -> [N,4D] -> [N,D]
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try norm1.visit(body)
+        try body(&qkv)
+        try body(&qkvBias)
+        try out.visit(body)
+        try norm2.visit(body)
+        try expand.visit(body)
+        try contract.visit(body)
+    }
+}
+
+/// A stack of blocks over packed sequences.
+public struct Transformer: Module {
+    var blocks: [TransformerBlock]
+    /// Recompute each block in the backward pass instead of keeping its values.
+    public var isCheckpointed = false
+
+    public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape, _ style: BlockStyle) throws {
+        blocks = try (0..<shape.layers).map { try TransformerBlock(source, "\(path).\($0)", shape, style) }
+    }
+
+    /// - Parameter trace: sees the values after each block.
+    public func callAsFunction(
+        _ x: Tensor, _ segments: Segments, causal: Bool = false, trace: ((Int, Tensor) -> Void)? = nil
+    ) -> Tensor {
+        var x = x
+        for (index, block) in blocks.enumerated() {
+            x = isCheckpointed ? recompute(x) { block($0, segments, causal: causal) } : block(x, segments, causal: causal)
+            trace?(index, x)
+        }
+        return x
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        for index in blocks.indices { try blocks[index].visit(body) }
+    }
+}

@@ -1,0 +1,27 @@
+import Foundation
+
+/// Learning rates by step, as open_clip's: a linear warm-up, rate (step + 1) / warm-up, then the shape.
+public enum Schedule: Sendable, Equatable {
+    /// Half a cosine from the rate down to 0 at `total`.
+    case cosine
+    case constant
+    /// Constant, then (1 - progress)^power over the last `steps`, from the rate down to `end`.
+    case cooldown(steps: Int, power: Double, end: Double)
+
+    /// - Parameters:
+    ///   - step: counted from 0
+    ///   - total: steps of the whole run
+    public func rate(at step: Int, base: Double, warmup: Int, total: Int) -> Double {
+        if step < warmup { return base * Double(step + 1) / Double(warmup) }
+        switch self {
+        case .constant: return base
+        case .cosine:
+            return 0.5 * (1 + cos(.pi * Double(step - warmup) / Double(total - warmup))) * base
+        case .cooldown(let steps, let power, let end):
+            let start = total - steps
+            if step < start { return base }
+            let progress = Double(step - start) / Double(total - start)
+            return pow(1 - progress, power) * (base - end) + end
+        }
+    }
+}
