@@ -1,0 +1,111 @@
+import ArgumentParser
+import Encoders
+import Foundation
+import Layers
+import Objectives
+import Optimizers
+import Support
+import TensorCPU
+import TensorCore
+import Training
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure speed and memory, with the machine's own matmul peak beside them.",
+        subcommands: [BenchStep.self])
+}
+
+struct BenchStep: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "step", abstract: "Training steps on random images and full-length captions.",
+        discussion: """
+            EXAMPLES
+              diptych bench step --config Recipes/models/flickr8k-softmax.json --batch 128
+              diptych bench step --config Recipes/models/ViT-B-32.json --batch 32 --json
+            """)
+
+    @Option(help: "A model configuration, as open_clip's.") var config: String
+    @Option(help: "Pairs per step.") var batch = 128
+    @Option(help: "Timed steps, after two that are not.") var steps = 5
+    @Option(help: "softmax or sigmoid.") var objective = Objective.softmax
+    @Option(help: "Tokens per caption; default: the context length.") var tokens: Int?
+    @Flag(help: "Print JSON on standard output.") var json = false
+    @OptionGroup var machine: MachineOptions
+
+    func execute() throws {
+        let device = machine.device()
+        let blueprint = try Blueprint(JSON(file: config), path: config)
+        let model = try DualEncoder(FreshParameters(on: device, seed: 0), blueprint)
+        let (images, texts) = randomBatch(blueprint, device)
+        var optimizer = AdamW(.init())
+        var times: [Double] = []
+        for step in 0..<steps + 2 {
+            let start = Machine.now()
+            let gradients = objective.gradients(of: model, images: images, texts: texts).gradients
+            optimizer.update(
+                model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: 1), rate: 1e-4)
+            model.clampLogitScale()
+            if step >= 2 { times.append(Machine.now() - start) }
+        }
+        times.sort()
+        let median = times[times.count / 2]
+        let peak = matmulPeak(device)
+        let products = 3 * productFlops(blueprint) * Double(batch)
+        let results: [(String, JSON, String)] = [
+            ("pairs_per_second", .number(Double(batch) / median), String(format: "%.2f pairs/s", Double(batch) / median)),
+            ("seconds_per_step", .number(median), String(format: "%.4f s per step (%.4f to %.4f)", median, times[0], times.last!)),
+            ("gflops", .number(products / median / 1e9), String(format: "%.1f GFLOP/s in products", products / median / 1e9)),
+            ("matmul_peak_gflops", .number(peak / 1e9), String(format: "%.1f GFLOP/s matmul peak of this run", peak / 1e9)),
+            ("share_of_peak", .number(products / median / peak), String(format: "%.1f %% of that peak", 100 * products / median / peak)),
+            ("peak_memory_bytes", .integer(Machine.peakMemory), "\(formatBytes(Machine.peakMemory)) peak memory"),
+        ]
+        if json {
+            print(JSON.object(Dictionary(uniqueKeysWithValues: results.map { ($0.0, $0.1) })).text(indent: 2))
+        } else {
+            print("step: \(config), batch \(batch), \(objective.rawValue), \(device.name), \(model.parameterCount) parameters")
+            for result in results { print("  \(result.2)") }
+        }
+    }
+
+    private func randomBatch(_ blueprint: Blueprint, _ device: CPUDevice) -> (Tensor, TokenBatch) {
+        var stream = RandomStream(seed: 1, purpose: "bench")
+        let shape = [batch, 3, blueprint.vision.height, blueprint.vision.width]
+        let images = device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
+        let (length, vocabulary) = (blueprint.text.contextLength, blueprint.text.vocabulary)
+        let used = min(tokens ?? length, length)
+        let ids: [Int32] = (0..<batch).flatMap { _ in
+            (0..<length).map { position -> Int32 in
+                if position >= used { return 0 }
+                return position == used - 1 ? Int32(vocabulary - 1) : Int32(stream.integer(below: vocabulary - 2))
+            }
+        }
+        return (images, TokenBatch(ids, contextLength: length))
+    }
+
+    /// 2mnk of every product of one pair's forward pass, attention included.
+    private func productFlops(_ blueprint: Blueprint) -> Double {
+        func blocks(_ shape: TransformerShape, _ tokens: Int) -> Double {
+            let (d, t) = (Double(shape.width), Double(tokens))
+            return Double(shape.layers) * (2 * t * d * (4 * d + 2 * Double(shape.mlpWidth)) + 4 * t * t * d)
+        }
+        let (vision, text) = (blueprint.vision, blueprint.text)
+        let patchFlops = 2 * Double(vision.patches * 3 * vision.patch * vision.patch * vision.blocks.width)
+        return blocks(vision.blocks, vision.patches + 1) + patchFlops
+            + blocks(text.blocks, min(tokens ?? text.contextLength, text.contextLength))
+    }
+}
+
+/// The rate of a large product on this device, now: the best of five, FLOP/s.
+func matmulPeak(_ device: CPUDevice) -> Double {
+    let size = 1536
+    let a = device.filled(0.5, shape: [size, size])
+    let b = device.filled(0.25, shape: [size, size])
+    let times = (0..<6).map { _ in
+        let start = Machine.now()
+        _ = matmul(a, b)
+        return Machine.now() - start
+    }
+    return 2 * Double(size * size * size) / times.min()!
+}
+
+extension Objective: ExpressibleByArgument {}
