@@ -27,7 +27,10 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ),
     (
         "Doctor",
-        ["Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "TensorCore", "Support"]
+        [
+            "Training", "Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "Images", "Tokenization",
+            "TensorCore", "Support",
+        ]
     ),
     ("Diptych", ["Encoders", "Images", "Tokenization", "TensorCore", "TensorCPU", "Weights", "Support"]),
 ]
@@ -47,12 +50,11 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        .systemLibrary(name: "CJPEG", providers: [.apt(["libjpeg-dev"])]),
-        .systemLibrary(name: "CWebP", providers: [.apt(["libwebp-dev"])]),
-        .systemLibrary(name: "CPNG", providers: [.apt(["libpng-dev"])]),
         .target(name: "CKernels"),
         .target(name: "CPixels"),
-        .target(name: "CCodecs", dependencies: ["CJPEG", "CWebP", "CPNG"]),
+        .target(
+            name: "CCodecs",
+            linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png"), .linkedLibrary("webp")]),
         .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
         .executableTarget(
             name: "DiptychCLI",

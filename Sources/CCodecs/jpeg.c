@@ -1,0 +1,148 @@
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "CCodecs.h"
+
+typedef struct {
+    struct jpeg_error_mgr base;
+    jmp_buf escape;
+    int code;
+    char *message;
+} error_state;
+
+static void on_error(j_common_ptr info) {
+    error_state *state = (error_state *)info->err;
+    char text[JMSG_LENGTH_MAX];
+    info->err->format_message(info, text);
+    snprintf(state->message, 200, "%s", text);
+    longjmp(state->escape, 1);
+}
+
+static void on_message(j_common_ptr info) { (void)info; }
+
+// A file that ends early is an error, as in PIL; libjpeg's own source would make up an end.
+static boolean at_end(j_decompress_ptr info) {
+    error_state *state = (error_state *)info->err;
+    state->code = CC_TRUNCATED;
+    snprintf(state->message, 200, "the file ends early");
+    longjmp(state->escape, 1);
+}
+
+// PIL's rounding division by 255
+static uint8_t times(int a, int b) {
+    int t = a * b + 128;
+    return (uint8_t)(((t >> 8) + t) >> 8);
+}
+
+static void convert_row(const uint8_t *in, uint8_t *out, int width, int components, int is_inverted) {
+    for (int x = 0; x < width; x++) {
+        if (components == 1) {
+            out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = in[x];
+        } else {  // CMYK
+            int c[4];
+            for (int k = 0; k < 4; k++) c[k] = is_inverted ? 255 - in[4 * x + k] : in[4 * x + k];
+            for (int k = 0; k < 3; k++) {
+                int value = (255 - c[3]) - times(c[k], 255 - c[3]);
+                out[3 * x + k] = (uint8_t)(value < 0 ? 0 : value);
+            }
+        }
+    }
+}
+
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image) {
+    struct jpeg_decompress_struct info;
+    error_state state;
+    uint8_t *volatile pixels = NULL;
+    uint8_t *volatile row = NULL;
+    info.err = jpeg_std_error(&state.base);
+    state.base.error_exit = on_error;
+    state.base.output_message = on_message;
+    state.code = CC_DAMAGED;
+    state.message = image->message;
+    image->pixels = NULL;
+    if (setjmp(state.escape)) {
+        jpeg_destroy_decompress(&info);
+        free(pixels);
+        free(row);
+        return state.code;
+    }
+    jpeg_create_decompress(&info);
+    jpeg_mem_src(&info, bytes, (unsigned long)count);
+    info.src->fill_input_buffer = at_end;
+    jpeg_read_header(&info, TRUE);
+    if ((int64_t)info.image_width * info.image_height > limit) {
+        jpeg_destroy_decompress(&info);
+        snprintf(image->message, 200, "%ux%u pixels", info.image_width, info.image_height);
+        return CC_TOO_LARGE;
+    }
+    if (info.num_components == 4) info.out_color_space = JCS_CMYK;
+    else info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    jpeg_start_decompress(&info);
+    size_t stride = (size_t)info.output_width * 3;
+    pixels = malloc(stride * info.output_height);
+    row = malloc((size_t)info.output_width * 4);
+    if (!pixels || !row) {
+        jpeg_destroy_decompress(&info);
+        free(pixels);
+        free(row);
+        return CC_MEMORY;
+    }
+    while (info.output_scanline < info.output_height) {
+        uint8_t *out = pixels + stride * info.output_scanline;
+        if (info.output_components == 3) {
+            jpeg_read_scanlines(&info, &out, 1);
+        } else {
+            uint8_t *line = row;
+            jpeg_read_scanlines(&info, &line, 1);
+            convert_row(row, out, (int)info.output_width, info.output_components, info.saw_Adobe_marker);
+        }
+    }
+    image->width = (int)info.output_width;
+    image->height = (int)info.output_height;
+    jpeg_finish_decompress(&info);
+    jpeg_destroy_decompress(&info);
+    free(row);
+    image->pixels = pixels;
+    return CC_OK;
+}
+
+int cc_encode_jpeg(const uint8_t *rgb, int width, int height, int quality, uint8_t **out, size_t *count) {
+    struct jpeg_compress_struct info;
+    error_state state;
+    char message[200];
+    unsigned long size = 0;
+    *out = NULL;
+    info.err = jpeg_std_error(&state.base);
+    state.base.error_exit = on_error;
+    state.base.output_message = on_message;
+    state.message = message;
+    if (setjmp(state.escape)) {
+        jpeg_destroy_compress(&info);
+        return CC_MEMORY;
+    }
+    jpeg_create_compress(&info);
+    jpeg_mem_dest(&info, out, &size);
+    info.image_width = (JDIMENSION)width;
+    info.image_height = (JDIMENSION)height;
+    info.input_components = 3;
+    info.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info);
+    jpeg_set_quality(&info, quality, TRUE);
+    jpeg_start_compress(&info, TRUE);
+    while (info.next_scanline < info.image_height) {
+        JSAMPROW row = (JSAMPROW)(rgb + (size_t)info.next_scanline * (size_t)width * 3);
+        jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    *count = size;
+    return CC_OK;
+}
+
+void cc_free(void *memory) { free(memory); }

@@ -1,0 +1,101 @@
+#include <png.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "CCodecs.h"
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t count, at;
+    int code;
+    char *message;
+} reader;
+
+static void read_bytes(png_structp png, png_bytep out, png_size_t wanted) {
+    reader *source = png_get_io_ptr(png);
+    if (source->count - source->at < wanted) {
+        source->code = CC_TRUNCATED;
+        png_error(png, "the file ends early");
+    }
+    memcpy(out, source->bytes + source->at, wanted);
+    source->at += wanted;
+}
+
+static void on_error(png_structp png, png_const_charp text) {
+    reader *source = png_get_error_ptr(png);
+    snprintf(source->message, 200, "%s", text);
+    longjmp(png_jmpbuf(png), 1);
+}
+
+static void on_warning(png_structp png, png_const_charp text) {
+    (void)png;
+    (void)text;
+}
+
+int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image) {
+    reader source = {bytes, count, 0, CC_DAMAGED, image->message};
+    uint8_t *volatile pixels = NULL;
+    uint8_t *volatile raw = NULL;
+    png_bytep *volatile rows = NULL;
+    image->pixels = NULL;
+    png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, on_error, on_warning);
+    png_infop info = png ? png_create_info_struct(png) : NULL;
+    if (!info) {
+        png_destroy_read_struct(&png, NULL, NULL);
+        return CC_MEMORY;
+    }
+    if (setjmp(png_jmpbuf(png))) {
+        png_destroy_read_struct(&png, &info, NULL);
+        free(pixels);
+        free(raw);
+        free((void *)rows);
+        return source.code;
+    }
+    png_set_read_fn(png, &source, read_bytes);
+    png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);  // PIL decodes pixels with a wrong checksum
+    png_read_info(png, info);
+    png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
+    if ((int64_t)width * height > limit) {
+        snprintf(image->message, 200, "%ux%u pixels", (unsigned)width, (unsigned)height);
+        source.code = CC_TOO_LARGE;
+        png_destroy_read_struct(&png, &info, NULL);
+        return source.code;
+    }
+    int colour = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
+    // PIL keeps 16-bit grey as it is and clips it when it makes RGB; other 16-bit images keep their high byte.
+    int is_wide_grey = colour == PNG_COLOR_TYPE_GRAY && depth == 16;
+    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
+    if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
+    if (depth == 16 && !is_wide_grey) png_set_strip_16(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    int channels = png_get_channels(png, info);
+    size_t stride = png_get_rowbytes(png, info);
+    pixels = malloc((size_t)width * height * 3);
+    raw = malloc(stride * height);
+    rows = malloc(sizeof(png_bytep) * height);
+    if (!pixels || !raw || !rows) {
+        source.code = CC_MEMORY;
+        png_error(png, "out of memory");
+    }
+    for (png_uint_32 y = 0; y < height; y++) rows[y] = raw + y * stride;
+    png_read_image(png, rows);  // what follows the pixels is not read: PIL does without it, too
+    for (png_uint_32 y = 0; y < height; y++) {
+        for (png_uint_32 x = 0; x < width; x++) {
+            const uint8_t *in = rows[y] + (size_t)x * (size_t)channels * (is_wide_grey ? 2 : 1);
+            uint8_t *out = pixels + ((size_t)y * width + x) * 3;
+            if (is_wide_grey) out[0] = out[1] = out[2] = in[0] ? 255 : in[1];
+            else if (channels <= 2) out[0] = out[1] = out[2] = in[0];
+            else memcpy(out, in, 3);
+        }
+    }
+    png_destroy_read_struct(&png, &info, NULL);
+    free(raw);
+    free((void *)rows);
+    image->width = (int)width;
+    image->height = (int)height;
+    image->pixels = pixels;
+    return CC_OK;
+}

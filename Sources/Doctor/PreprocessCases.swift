@@ -1,0 +1,78 @@
+import Foundation
+import Images
+import Support
+import Weights
+
+extension Doctor {
+    func preprocessCases() throws -> [StageResult] {
+        let cases = try JSON(file: path("preprocess/cases.json"))
+        let expected = try Safetensors(path("preprocess/expected.safetensors"))
+        var modes: [String: Preprocess] = [:]
+        for (name, mode) in cases["modes"]?.object ?? [:] {
+            var mode = mode.object ?? [:]
+            mode["size"] = mode["image_size"]
+            mode["image_size"] = nil
+            modes[name] = try Preprocess(.object(mode), height: 224, width: 224, path: path("preprocess/cases.json"))
+        }
+        // JPEG and lossy WebP may differ by the codec's version; PNG and lossless WebP may not.
+        var lossless = Comparison("decoding, lossless", Tolerance(absolute: 0, relative: 0), cause: "palette, alpha, 16-bit or grey conversion")
+        var lossy = Comparison("decoding, lossy", Tolerance(absolute: 2, relative: 0), cause: "another codec version, CMYK inversion")
+        var resizing = Comparison("resizing of decoded pixels", Tolerance(absolute: 1, relative: 0), cause: "pass order, crop offset or rounding")
+        var floats = Comparison("float from 8 bits", Tolerance(absolute: 1e-6, relative: 0), cause: "mean and deviation, RGB order")
+        var refused: [String] = []
+        for entry in cases["images"]?.array ?? [] {
+            guard let file = entry["file"]?.string else { continue }
+            let truth = try PixelImage(decoding: readFile(path("preprocess/decoded/" + decodedName(file))))
+            do {
+                let mine = try PixelImage(decoding: readFile(path("preprocess/images/" + file)))
+                let (a, b) = (truth.pixels.map(Double.init), mine.pixels.map(Double.init))
+                if file.hasSuffix("png") || file.contains("lossless") { lossless.compare(file, a, b) } else { lossy.compare(file, a, b) }
+            } catch { refused.append("\(file): \(error)") }
+            for (name, mode) in modes.sorted(by: { $0.key < $1.key }) {
+                let key = "\(file)/\(name)/rgb_first"
+                guard expected.entries[key] != nil else { continue }
+                let ready = mode.geometry(truth)
+                resizing.compare(key, try expected.integers(key).map(Double.init), ready.pixels.map(Double.init))
+                if expected.entries[key + "/float"] != nil {
+                    let shape = try expected.entry(key).shape
+                    let exact = PixelImage(width: shape[1], height: shape[0], pixels: try expected.integers(key).map { UInt8($0) })
+                    var plain = mode
+                    (plain.mode, plain.height, plain.width) = (.squash, shape[0], shape[1])
+                    floats.compare(key + "/float", try expected.floats(key + "/float"), plain(exact))
+                }
+            }
+        }
+        var results = [lossless.result, lossy.result, resizing.result, floats.result]
+        for refusal in refused { results.append(StageResult("decoding", .notRun(reason: refusal))) }
+        results.append(StageResult("as_opened", .notRun(reason: "resizing before the conversion to RGB is not built yet")))
+        return results + (try corruptCases()) + (try sizeCases())
+    }
+
+    private func decodedName(_ file: String) -> String {
+        let candidates = [file + ".png", (file as NSString).deletingPathExtension + ".png", file]
+        return candidates.first { FileManager.default.fileExists(atPath: path("preprocess/decoded/" + $0)) } ?? candidates[0]
+    }
+
+    private func corruptCases() throws -> [StageResult] {
+        guard FileManager.default.fileExists(atPath: path("preprocess/corrupt.json")) else { return [] }
+        var wrong: [String] = []
+        for entry in try JSON(file: path("preprocess/corrupt.json")).array ?? [] {
+            guard let file = entry["file"]?.string, let usable = entry["usable"]?.bool else { continue }
+            let mine = (try? PixelImage(decoding: readFile(path("preprocess/corrupt/" + file)))) != nil
+            if mine != usable { wrong.append("\(file) is \(usable ? "usable" : "unusable") to PIL") }
+        }
+        return [StageResult("broken files", wrong.isEmpty ? .passed : .failed(cause: wrong.joined(separator: ", ")))]
+    }
+
+    private func sizeCases() throws -> [StageResult] {
+        var stage = Comparison("sizes and offsets", Tolerance(absolute: 0, relative: 0), cause: "rounding of the longer side")
+        for entry in try JSON(file: path("preprocess/resize_sizes.json")).array ?? [] {
+            func number(_ key: String) -> Int { entry[key]?.integer ?? 0 }
+            let (w, h, target) = (number("w"), number("h"), number("target"))
+            let mine = Preprocess.shortestSide(w, h, target)
+            let wanted = entry["shortest_resize_wh"]?.array?.compactMap(\.number) ?? []
+            stage.compare("\(w)x\(h) to \(target)", wanted, [Double(mine.width), Double(mine.height)])
+        }
+        return [stage.result]
+    }
+}

@@ -1,0 +1,75 @@
+import CCodecs
+import Foundation
+
+/// Why an image cannot be used. `reason` is what faults are counted by.
+public struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
+    public enum Reason: String, Sendable, CaseIterable {
+        case empty = "empty file"
+        case notAnImage = "not an image"
+        case truncated = "truncated image"
+        case damaged = "damaged image"
+        case unsupported = "unsupported image format"
+        case tooLarge = "image too large"
+    }
+
+    public let reason: Reason
+    public let detail: String
+    public var description: String { detail.isEmpty ? reason.rawValue : "\(reason.rawValue) (\(detail))" }
+}
+
+extension PixelImage {
+    /// More pixels than this are refused from the header alone (PIL's limit against decompression bombs).
+    public static let largestPixelCount = 178_956_970
+
+    /// Decodes JPEG, PNG or WebP, told apart by their first bytes, as PIL's `convert("RGB")` would:
+    /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone.
+    ///
+    /// - Throws: `ImageFault`
+    public init(decoding data: Data) throws(ImageFault) {
+        guard !data.isEmpty else { throw ImageFault(reason: .empty, detail: "") }
+        let head = [UInt8](data.prefix(12))
+        let decode: (UnsafePointer<UInt8>?, Int, Int64, UnsafeMutablePointer<cc_image>?) -> Int32
+        if head.starts(with: [0xFF, 0xD8, 0xFF]) {
+            decode = cc_decode_jpeg
+        } else if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+            decode = cc_decode_png
+        } else if head.count == 12, head.starts(with: Array("RIFF".utf8)), Array(head[8...]) == Array("WEBP".utf8) {
+            decode = cc_decode_webp
+        } else if head.starts(with: Array("GIF8".utf8)) {
+            throw ImageFault(reason: .unsupported, detail: "GIF")
+        } else if head.starts(with: Array("BM".utf8)) || head.starts(with: Array("II*".utf8)) || head.starts(with: Array("MM".utf8)) {
+            throw ImageFault(reason: .unsupported, detail: "BMP or TIFF")
+        } else {
+            throw ImageFault(reason: .notAnImage, detail: "neither JPEG, PNG nor WebP")
+        }
+        var image = cc_image()
+        let status = data.withUnsafeBytes {
+            decode($0.bindMemory(to: UInt8.self).baseAddress, $0.count, Int64(Self.largestPixelCount), &image)
+        }
+        let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        switch Int(status) {
+        case CC_OK: break
+        case CC_TRUNCATED: throw ImageFault(reason: .truncated, detail: message)
+        case CC_UNSUPPORTED: throw ImageFault(reason: .unsupported, detail: message)
+        case CC_TOO_LARGE: throw ImageFault(reason: .tooLarge, detail: message)
+        default: throw ImageFault(reason: .damaged, detail: message)
+        }
+        let (width, height) = (Int(image.width), Int(image.height))
+        self.init(
+            width: width, height: height,
+            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: width * height * 3)))
+        cc_free(image.pixels)
+    }
+
+    /// - Parameter quality: 1...100, libjpeg's scale
+    public func jpeg(quality: Int = 90) -> Data {
+        var out: UnsafeMutablePointer<UInt8>?
+        var count = 0
+        let status = pixels.withUnsafeBufferPointer {
+            cc_encode_jpeg($0.baseAddress, Int32(width), Int32(height), Int32(quality), &out, &count)
+        }
+        precondition(Int(status) == CC_OK, "libjpeg could not encode \(width)x\(height)")
+        defer { cc_free(out) }
+        return Data(bytes: out!, count: count)
+    }
+}

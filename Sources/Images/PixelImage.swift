@@ -1,0 +1,47 @@
+/// An 8-bit RGB image, rows from the top.
+public struct PixelImage: Equatable, Sendable {
+    public let width: Int
+    public let height: Int
+    /// [height, width, 3]
+    public var pixels: [UInt8]
+
+    public init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(pixels.count == width * height * 3, "\(pixels.count) bytes do not fill \(width)x\(height) RGB")
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    /// The part with this corner and size; it must lie inside.
+    public func cropped(left: Int, top: Int, width: Int, height: Int) -> PixelImage {
+        if left == 0, top == 0, width == self.width, height == self.height { return self }
+        precondition(left >= 0 && top >= 0 && left + width <= self.width && top + height <= self.height, "crop outside of the image")
+        var out = [UInt8]()
+        out.reserveCapacity(width * height * 3)
+        for y in top..<top + height {
+            let start = (y * self.width + left) * 3
+            out.append(contentsOf: pixels[start..<start + width * 3])
+        }
+        return PixelImage(width: width, height: height, pixels: out)
+    }
+
+    public func flipped() -> PixelImage {
+        var out = pixels
+        for y in 0..<height {
+            for x in 0..<width {
+                for c in 0..<3 { out[(y * width + x) * 3 + c] = pixels[(y * width + width - 1 - x) * 3 + c] }
+            }
+        }
+        return PixelImage(width: width, height: height, pixels: out)
+    }
+
+    /// Placed on a canvas of one grey value; negative offsets cut.
+    func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> PixelImage {
+        var out = [UInt8](repeating: fill, count: width * height * 3)
+        for y in 0..<self.height {
+            let target = ((y + top) * width + left) * 3
+            out.replaceSubrange(target..<target + self.width * 3, with: pixels[y * self.width * 3..<(y + 1) * self.width * 3])
+        }
+        return PixelImage(width: width, height: height, pixels: out)
+    }
+}

@@ -1,0 +1,127 @@
+import CPixels
+import Foundation
+import Support
+
+/// How an image becomes a model's input, read from open_clip's `preprocess_cfg` as it is.
+public struct Preprocess: Sendable, Equatable {
+    public enum ResizeMode: String, Sendable, CaseIterable {
+        /// Shortest side to the target, then the centre.
+        case shortest
+        /// Both sides to the target, whatever the shape.
+        case squash
+        /// Longest side to the target, the rest filled.
+        case longest
+    }
+
+    public var height: Int
+    public var width: Int
+    public var mean: [Float]
+    public var deviation: [Float]
+    public var filter: ResampleFilter
+    public var mode: ResizeMode
+    public var fill: UInt8
+
+    public static let clipMean: [Float] = [0.48145466, 0.4578275, 0.40821073]
+    public static let clipDeviation: [Float] = [0.26862954, 0.26130258, 0.27577711]
+
+    /// - Throws: `Failure(.badData)` naming the key.
+    public init(_ json: JSON, height: Int, width: Int, path: String) throws {
+        func wrong(_ key: String, _ problem: String) -> Failure { Failure(.badData, path, "preprocess_cfg.\(key): \(problem)") }
+        let known = ["size", "image_size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"]
+        for key in (json.object ?? [:]).keys.sorted() where !known.contains(key) {
+            throw wrong(key, "unknown key" + (didYouMean(key, among: known).map { "; did you mean \($0)?" } ?? ""))
+        }
+        func triple(_ key: String, _ fallback: [Float]) throws -> [Float] {
+            guard let value = json[key], !value.isNull else { return fallback }
+            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3 else { throw wrong(key, "needs three numbers") }
+            return numbers.map { Float($0) }
+        }
+        self.height = height
+        self.width = width
+        if let size = json["size"] ?? json["image_size"], !size.isNull {
+            let sides = size.array?.compactMap(\.integer) ?? [size.integer, size.integer].compactMap { $0 }
+            guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else { throw wrong("size", "needs a side or [height, width]") }
+            (self.height, self.width) = (sides[0], sides[1])
+        }
+        mean = try triple("mean", Self.clipMean)
+        deviation = try triple("std", Self.clipDeviation)
+        let filterName = json["interpolation"]?.string ?? "bicubic"
+        guard let filter = ResampleFilter(rawValue: filterName) else { throw wrong("interpolation", "\(filterName) is not bicubic or bilinear") }
+        self.filter = filter
+        let modeName = json["resize_mode"]?.string ?? "shortest"
+        guard let mode = ResizeMode(rawValue: modeName) else { throw wrong("resize_mode", "\(modeName) is not shortest, squash or longest") }
+        self.mode = mode
+        fill = UInt8(clamping: json["fill_color"]?.integer ?? 0)
+    }
+
+    /// What is written back as `preprocess_cfg`.
+    public var json: JSON {
+        // Floats are written as the shortest decimal that reads back to them.
+        func decimals(_ values: [Float]) -> JSON { .array(values.map { .number(Double("\($0)")!) }) }
+        return [
+            "size": height == width ? .integer(height) : [.integer(height), .integer(width)], "mode": "RGB",
+            "mean": decimals(mean), "std": decimals(deviation), "interpolation": .string(filter.rawValue),
+            "resize_mode": .string(mode.rawValue), "fill_color": .integer(Int(fill)),
+        ]
+    }
+
+    /// The evaluation transform in 8 bits: resize, then crop or pad to the target size.
+    public func geometry(_ image: PixelImage) -> PixelImage {
+        switch mode {
+        case .squash: return image.resized(width: width, height: height, filter)
+        case .shortest:
+            if height == width {
+                let (w, h) = Self.shortestSide(image.width, image.height, height)
+                return image.resized(width: w, height: h, filter).centred(width: width, height: height, fill: 0)
+            }
+            let ratio = min(Double(image.height) / Double(height), Double(image.width) / Double(width))
+            // open_clip leaves the filter at bicubic here
+            return keepingRatio(image, ratio, .bicubic).centred(width: width, height: height, fill: 0)
+        case .longest:
+            let ratio = max(Double(image.height) / Double(height), Double(image.width) / Double(width))
+            return keepingRatio(image, ratio, filter).centred(width: width, height: height, fill: fill)
+        }
+    }
+
+    /// torchvision's Resize with one number: the shortest side becomes it, the other is cut to an integer.
+    package static func shortestSide(_ width: Int, _ height: Int, _ target: Int) -> (width: Int, height: Int) {
+        let (short, long) = (min(width, height), max(width, height))
+        if short == target { return (width, height) }
+        let other = target * long / short
+        return width <= height ? (target, other) : (other, target)
+    }
+
+    private func keepingRatio(_ image: PixelImage, _ ratio: Double, _ filter: ResampleFilter) -> PixelImage {
+        func scaled(_ side: Int) -> Int { max(1, Int((Double(side) / ratio).rounded(.toNearestOrEven))) }
+        return image.resized(width: scaled(image.width), height: scaled(image.height), filter)
+    }
+
+    /// [3,H,W] floats: value / 255, minus the mean, over the deviation.
+    public func normalized(_ image: PixelImage, into out: UnsafeMutablePointer<Float>) {
+        precondition(image.width == width && image.height == height, "normalising \(image.width)x\(image.height), not \(width)x\(height)")
+        let table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / deviation[c] } }
+        cp_to_planes(image.pixels, out, width * height, table)
+    }
+
+    public func callAsFunction(_ image: PixelImage) -> [Float] {
+        let ready = geometry(image)
+        return [Float](unsafeUninitializedCapacity: 3 * width * height) { buffer, count in
+            normalized(ready, into: buffer.baseAddress!)
+            count = 3 * width * height
+        }
+    }
+}
+
+extension PixelImage {
+    /// torchvision's centre crop, padding where the image is smaller.
+    func centred(width newWidth: Int, height newHeight: Int, fill: UInt8) -> PixelImage {
+        var image = self
+        if newWidth > width || newHeight > height {
+            let (wide, tall) = (max(newWidth, width), max(newHeight, height))
+            image = padded(left: (wide - width) / 2, top: (tall - height) / 2, width: wide, height: tall, fill: fill)
+        }
+        func offset(_ whole: Int, _ part: Int) -> Int { Int((Double(whole - part) / 2).rounded(.toNearestOrEven)) }
+        return image.cropped(
+            left: offset(image.width, newWidth), top: offset(image.height, newHeight), width: newWidth, height: newHeight)
+    }
+}

@@ -1,0 +1,79 @@
+import CPixels
+import Foundation
+
+/// Filters of PIL's resize.
+public enum ResampleFilter: String, Sendable {
+    case bicubic, bilinear
+
+    var support: Double { self == .bicubic ? 2 : 1 }
+
+    func callAsFunction(_ position: Double) -> Double {
+        let x = abs(position)
+        switch self {
+        case .bilinear: return x < 1 ? 1 - x : 0
+        case .bicubic:  // a = -0.5
+            if x < 1 { return (1.5 * x - 2.5) * x * x + 1 }
+            return x < 2 ? (((x - 5) * x + 8) * x - 4) * -0.5 : 0
+        }
+    }
+}
+
+/// The weights of one axis in 22-bit fixed point, normalised in double precision first.
+struct ResampleWeights {
+    var first: [Int32] = []
+    var count: [Int32] = []
+    var weights: [Int32] = []
+    let taps: Int
+
+    init(from input: Int, to output: Int, _ filter: ResampleFilter) {
+        let scale = Double(input) / Double(output)
+        let stretch = max(1, scale)
+        let support = filter.support * stretch
+        taps = Int(support.rounded(.up)) * 2 + 1
+        weights = [Int32](repeating: 0, count: output * taps)
+        for position in 0..<output {
+            let centre = (Double(position) + 0.5) * scale
+            let low = max(0, Int(centre - support + 0.5))
+            let high = min(input, Int(centre + support + 0.5))
+            var values = (low..<high).map { filter((Double($0) - centre + 0.5) / stretch) }
+            let sum = values.reduce(0, +)
+            if sum != 0 { values = values.map { $0 / sum } }
+            first.append(Int32(low))
+            count.append(Int32(high - low))
+            for (index, value) in values.enumerated() {
+                weights[position * taps + index] = Int32(value * 0x1p22 + (value < 0 ? -0.5 : 0.5))
+            }
+        }
+    }
+}
+
+extension PixelImage {
+    /// PIL's antialiased resize, bit for bit: two passes, 8-bit rounding between them, the vertical one
+    /// first exactly when (H_in - H_out) > 2 max(0, W_in - W_out); an axis that keeps its size is skipped.
+    public func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter = .bicubic) -> PixelImage {
+        precondition(newWidth > 0 && newHeight > 0, "cannot resize to \(newWidth)x\(newHeight)")
+        let isVerticalFirst = height - newHeight > 2 * max(0, width - newWidth)
+        if isVerticalFirst { return vertically(newHeight, filter).horizontally(newWidth, filter) }
+        return horizontally(newWidth, filter).vertically(newHeight, filter)
+    }
+
+    private func horizontally(_ newWidth: Int, _ filter: ResampleFilter) -> PixelImage {
+        guard newWidth != width else { return self }
+        let axis = ResampleWeights(from: width, to: newWidth, filter)
+        let out = [UInt8](unsafeUninitializedCapacity: newWidth * height * 3) { buffer, count in
+            cp_resample_horizontal(pixels, buffer.baseAddress, height, width, newWidth, axis.first, axis.count, axis.weights, axis.taps)
+            count = newWidth * height * 3
+        }
+        return PixelImage(width: newWidth, height: height, pixels: out)
+    }
+
+    private func vertically(_ newHeight: Int, _ filter: ResampleFilter) -> PixelImage {
+        guard newHeight != height else { return self }
+        let axis = ResampleWeights(from: height, to: newHeight, filter)
+        let out = [UInt8](unsafeUninitializedCapacity: width * newHeight * 3) { buffer, count in
+            cp_resample_vertical(pixels, buffer.baseAddress, width * 3, newHeight, axis.first, axis.count, axis.weights, axis.taps)
+            count = width * newHeight * 3
+        }
+        return PixelImage(width: width, height: newHeight, pixels: out)
+    }
+}
