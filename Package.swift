@@ -13,7 +13,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Objectives", ["TensorCore"]),
     ("Optimizers", ["TensorCore", "Support"]),
     ("Images", ["Support", "CCodecs", "CPixels"]),
-    ("Tokenization", ["Support", "CSentencePiece"]),
+    ("Tokenization", ["RecipeSchema", "Support", "CSentencePiece"]),
     ("Shards", ["Images", "Tokenization", "Support"]),
     ("RecipeSchema", ["Support", .product(name: "Yams", package: "Yams")]),
     ("Report", ["Support"]),

@@ -2,6 +2,7 @@ import ArgumentParser
 import Doctor
 import Foundation
 import Support
+import Tokenization
 
 struct DoctorCommand: DiptychCommand {
     static let configuration = CommandConfiguration(
@@ -22,7 +23,7 @@ struct DoctorCommand: DiptychCommand {
     @OptionGroup var machine: MachineOptions
 
     func execute() throws {
-        let doctor = Doctor(folder: fixtures, device: machine.device(), clipVocabulary: nil)
+        let doctor = Doctor(folder: fixtures, device: machine.device(), clipVocabulary: installedVocabulary)
         var results: [CaseResult] = []
         try doctor.run(only: only, except: except) { result in
             results.append(result)
@@ -41,6 +42,11 @@ struct DoctorCommand: DiptychCommand {
         if !incomplete.isEmpty {
             throw Failure(.checkIncomplete, fixtures, "not run in full: \(incomplete.map(\.name).joined(separator: ", "))")
         }
+    }
+
+    private var installedVocabulary: String? {
+        let path = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
+        return FileManager.default.fileExists(atPath: path) ? path : nil
     }
 
     private func show(_ result: CaseResult) {

@@ -88,6 +88,7 @@ public struct Doctor: Sendable {
         add("optimizer/adamw", if: "optimizer/adamw.json", optimizerCases)
         add("schedule", if: "schedule/schedules.json", scheduleCases)
         add("train_loop", if: "train_loop/config.json", trainLoopCases)
+        add("tokenizers", if: "tokenizers/cases.json", tokenizerCases)
         add("preprocess", if: "preprocess/cases.json", preprocessCases)
         add("pos_embed", if: "pos_embed/cases.json") {
             [StageResult("position embedding resize", .notRun(reason: "not built yet"))]

@@ -1,0 +1,71 @@
+import Foundation
+import Support
+import Yams
+
+/// A YAML file with the user's overrides merged in.
+public struct YAMLFile {
+    public let path: String
+    public private(set) var root: Node
+
+    /// - Throws: `Failure` naming file and line.
+    public init(_ path: String) throws {
+        self.path = path
+        let text = String(decoding: try readFile(path), as: UTF8.self)
+        do { root = try Yams.compose(yaml: text) ?? Node.mapping(Node.Mapping([])) } catch let error as YamlError {
+            throw Failure(.badData, path, Self.sentence(error))
+        }
+    }
+
+    private static func sentence(_ error: YamlError) -> String {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            return "line \(mark.line): \(problem)"
+        case .duplicatedKeysInMapping(let duplicates, _):
+            return "keys stand twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))"
+        default: return "not valid YAML"
+        }
+    }
+
+    /// Sets `a.b.c=value`; the value is read as YAML.
+    ///
+    /// - Throws: `Failure(.usage)` for an override that is not of this form.
+    public mutating func set(_ override: String) throws {
+        let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty else {
+            throw Failure(.usage, "--set \(override)", "is not key=value", remedy: "Write --set optimizer.rate=0.001")
+        }
+        guard let value = try? Yams.compose(yaml: String(parts[1])) ?? Node("") else {
+            throw Failure(.usage, "--set \(override)", "the value is not valid YAML")
+        }
+        root = Self.setting(root, parts[0].split(separator: ".").map(String.init)[...], value)
+    }
+
+    private static func setting(_ node: Node, _ keys: ArraySlice<String>, _ value: Node) -> Node {
+        guard let key = keys.first else { return value }
+        var mapping = node.mapping ?? Node.Mapping([])
+        mapping[Node(key)] = setting(mapping[Node(key)] ?? Node.mapping(Node.Mapping([])), keys.dropFirst(), value)
+        return .mapping(mapping)
+    }
+
+    /// The merged file, to be kept beside the results.
+    public func text() throws -> String {
+        do { return try Yams.serialize(node: root, width: 100) } catch { throw Failure(.ourFault, path, "cannot be written as YAML") }
+    }
+
+    /// Every scalar under its dotted key, to compare two files.
+    public var flattened: [String: String] {
+        var out: [String: String] = [:]
+        Self.flatten(root, "", into: &out)
+        return out
+    }
+
+    private static func flatten(_ node: Node, _ prefix: String, into out: inout [String: String]) {
+        if let mapping = node.mapping {
+            for (key, value) in mapping { flatten(value, (prefix.isEmpty ? "" : prefix + ".") + (key.string ?? "?"), into: &out) }
+        } else if let sequence = node.sequence {
+            for (index, value) in sequence.enumerated() { flatten(value, "\(prefix)[\(index)]", into: &out) }
+        } else {
+            out[prefix] = node.scalar?.string ?? ""
+        }
+    }
+}

@@ -1,0 +1,176 @@
+import Foundation
+import Support
+import Synchronization
+
+/// CLIP's byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2021):
+/// 256 bytes, the same at the end of a word, one id per merge, then start and end.
+public final class BPETokenizer: Tokenizer {
+    public let digest: String
+    public let start: Int32
+    public let end: Int32
+    public let cleaning: TextCleaning
+    public var vocabularySize: Int { Int(end) + 1 }
+
+    private struct Pair: Hashable {
+        let first: Int32
+        let second: Int32
+    }
+    private let ranks: [Pair: Int32]
+    private let byteIDs: [Int32]
+    /// Words seen before; captions repeat themselves.
+    private let cache = Mutex<[String: [Int32]]>([:])
+    private static let cacheLimit = 200_000
+    static let mergeCount = 49152 - 256 - 2
+
+    /// - Parameter path: bpe_simple_vocab_16e6.txt.gz: a version line, then one merge per line
+    /// - Throws: `Failure(.badData)` naming the first wrong line
+    public init(vocabulary path: String, cleaning: TextCleaning = .lower) throws {
+        let data = try readFile(path)
+        digest = SHA256.hex(data)
+        self.cleaning = cleaning
+        let text = String(decoding: Gzip.isGzip(data) ? try Gzip.inflate(data, path: path) : data, as: UTF8.self)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.count > Self.mergeCount else {
+            throw Failure(.badData, path, "has \(lines.count) lines, \(Self.mergeCount + 1) are needed", remedy: "Run scripts/setup again")
+        }
+        // Bytes in the vocabulary's order: the printable ones of Latin-1 first, then the others.
+        let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
+        let order = printable + (0...255).filter { !printable.contains($0) }
+        var byteIDs = [Int32](repeating: 0, count: 256)
+        var ids: [String: Int32] = [:]
+        for (index, byte) in order.enumerated() {
+            byteIDs[byte] = Int32(index)
+            let letter = String(Character(Unicode.Scalar(UInt32(index < printable.count ? byte : 256 + index - printable.count))!))
+            ids[letter] = Int32(index)
+            ids[letter + "</w>"] = Int32(index + 256)
+        }
+        self.byteIDs = byteIDs
+        var ranks: [Pair: Int32] = [:]
+        ranks.reserveCapacity(Self.mergeCount)
+        for rank in 0..<Self.mergeCount {
+            let parts = lines[rank + 1].split(separator: " ")
+            guard parts.count == 2, let first = ids[String(parts[0])], let second = ids[String(parts[1])] else {
+                throw Failure(.badData, "\(path):\(rank + 2)", "is no merge of two known symbols", remedy: "Run scripts/setup again")
+            }
+            ranks[Pair(first: first, second: second)] = Int32(rank)
+            ids[String(parts[0] + parts[1])] = Int32(512 + rank)
+        }
+        self.ranks = ranks
+        start = Int32(512 + Self.mergeCount)
+        end = start + 1
+    }
+
+    public func encode(_ text: String, limit: Int) -> [Int32] {
+        var ids: [Int32] = []
+        let scalars = Array(cleaning(text).unicodeScalars)
+        var index = 0
+        while index < scalars.count, ids.count < limit {
+            let length = wordLength(scalars, index)
+            if length == 0 {
+                index += 1
+                continue
+            }
+            ids += wordIDs(String(String.UnicodeScalarView(scalars[index..<index + length])))
+            index += length
+        }
+        return ids
+    }
+
+    /// open_clip's: start, ids, end, zeros; when too long, cut and the last place set to the end.
+    public func row(_ text: String, contextLength: Int) -> [Int32] {
+        var row = [start] + encode(text, limit: contextLength) + [end]
+        if row.count > contextLength {
+            row.removeLast(row.count - contextLength)
+            row[contextLength - 1] = end
+        }
+        return row + [Int32](repeating: 0, count: contextLength - row.count)
+    }
+
+    /// How many scalars from `start` make the next word: a special token, a contraction, letters, one
+    /// number or other signs; 0 for white space. Case is ignored, the long s counts as s.
+    private func wordLength(_ text: [Unicode.Scalar], _ start: Int) -> Int {
+        func matches(_ word: String) -> Bool {
+            let letters = Array(word.unicodeScalars)
+            guard start + letters.count <= text.count else { return false }
+            return zip(letters, text[start...]).allSatisfy { wanted, found in
+                wanted == found || (wanted == "s" && (found == "\u{17F}" || found == "S"))
+                    || (found.isASCII && found.properties.lowercaseMapping.unicodeScalars.first == wanted)
+            }
+        }
+        let first = text[start]
+        if first == "<" {
+            for special in ["<start_of_text>", "<end_of_text>"] where matches(special) { return special.unicodeScalars.count }
+        } else if first == "'" {
+            for word in ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"] where matches(word) { return word.unicodeScalars.count }
+        }
+        let kind = Self.kind(first)
+        switch kind {
+        case .space: return 0
+        case .number: return 1
+        case .letter, .other:
+            var end = start + 1
+            while end < text.count, Self.kind(text[end]) == kind { end += 1 }
+            return end - start
+        }
+    }
+
+    private enum Kind { case letter, number, space, other }
+
+    private static func kind(_ scalar: Unicode.Scalar) -> Kind {
+        if scalar.isASCII {
+            switch scalar.value {
+            case 65...90, 97...122: return .letter
+            case 48...57: return .number
+            case 9...13, 32: return .space
+            default: return .other
+            }
+        }
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: return .letter
+        case .decimalNumber, .letterNumber, .otherNumber: return .number
+        default: return scalar.properties.isWhitespace ? .space : .other
+        }
+    }
+
+    private func wordIDs(_ word: String) -> [Int32] {
+        if let known = cache.withLock({ $0[word] }) { return known }
+        let ids: [Int32]
+        switch word {
+        case "<start_of_text>": ids = [start]
+        case "<end_of_text>": ids = [end]
+        default: ids = merged(word)
+        }
+        cache.withLock {
+            if $0.count >= Self.cacheLimit { $0.removeAll(keepingCapacity: true) }
+            $0[word] = ids
+        }
+        return ids
+    }
+
+    /// Merges the pair of lowest rank, everywhere it stands, until no pair is known.
+    private func merged(_ word: String) -> [Int32] {
+        var ids = word.utf8.map { byteIDs[Int($0)] }
+        ids[ids.count - 1] += 256
+        while ids.count > 1 {
+            var best: (rank: Int32, pair: Pair)?
+            for index in 0..<ids.count - 1 {
+                let pair = Pair(first: ids[index], second: ids[index + 1])
+                if let rank = ranks[pair], rank < best?.rank ?? .max { best = (rank, pair) }
+            }
+            guard let best else { break }
+            var merged: [Int32] = []
+            var index = 0
+            while index < ids.count {
+                if index + 1 < ids.count, ids[index] == best.pair.first, ids[index + 1] == best.pair.second {
+                    merged.append(512 + best.rank)
+                    index += 2
+                } else {
+                    merged.append(ids[index])
+                    index += 1
+                }
+            }
+            ids = merged
+        }
+        return ids
+    }
+}

@@ -1,0 +1,59 @@
+import Foundation
+import RecipeSchema
+import Support
+
+/// A folder under Tokenizers/: `card.yaml` says which kind it is and where its vocabulary comes from.
+public struct TokenizerCard: Sendable {
+    public let folder: String
+    public let kind: Kind
+    public let file: String
+    public let digest: String?
+    public let cleaning: TextCleaning
+    public let end: Int
+    public let padding: Int
+
+    public enum Kind: String, Sendable, CaseIterable { case clipBPE = "clip_bpe", sentencePiece = "sentencepiece" }
+
+    /// - Throws: `Failure` naming file and key.
+    public init(_ folder: String) throws {
+        self.folder = folder
+        let path = folder + "/card.yaml"
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure(.inputMissing, folder, "is no tokenizer folder: it has no card.yaml", remedy: "See Tokenizers/ for those that come with Diptych")
+        }
+        let card = try Section(file: path)
+        kind = try card.choice("kind")
+        file = try card.string("file")
+        digest = try card.optionalString("sha256")
+        cleaning = try card.choice("cleaning", default: .lower)
+        end = try card.integer("end", default: 1)
+        padding = try card.integer("padding", default: 1)
+        for key in ["about", "origin", "licence", "install"] { _ = try card.optionalString(key) }
+        try card.finish()
+    }
+
+    /// The vocabulary beside the card, or where scripts/setup puts it: `$DIPTYCH_CACHE/tokenizers/<folder>/`.
+    public func load() throws -> any Tokenizer {
+        let name = (folder as NSString).standardizingPath.split(separator: "/").last.map(String.init) ?? folder
+        let candidates = [folder + "/" + file, "\(cacheFolder)/tokenizers/\(name)/\(file)"]
+        guard let path = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            throw Failure(.inputMissing, candidates[1], "the vocabulary of \(name) is not installed", remedy: "Run scripts/setup")
+        }
+        let tokenizer: any Tokenizer
+        switch kind {
+        case .clipBPE: tokenizer = try BPETokenizer(vocabulary: path, cleaning: cleaning)
+        case .sentencePiece:
+            tokenizer = try SentencePieceTokenizer(model: path, cleaning: cleaning, end: Int32(end), padding: Int32(padding))
+        }
+        if let digest, digest != tokenizer.digest {
+            throw Failure(.badData, path, "is not the file its card names (SHA-256 \(tokenizer.digest))", remedy: "Remove it and run scripts/setup")
+        }
+        return tokenizer
+    }
+}
+
+/// Where set-up keeps files that cannot live in the project.
+public var cacheFolder: String {
+    let environment = ProcessInfo.processInfo.environment
+    return environment["DIPTYCH_CACHE"] ?? (environment["HOME"] ?? ".") + "/.cache/diptych"
+}
