@@ -1,0 +1,249 @@
+import Foundation
+import Images
+import Support
+import Tokenization
+
+/// One batch as the model takes it.
+public struct Batch: Sendable {
+    /// [B,3,H,W]
+    public let images: [Float]
+    /// [B,T]
+    public let tokens: [Int32]
+    public let keys: [String]
+    /// The caption drawn for each image.
+    public let captions: [String]
+    public var count: Int { keys.count }
+}
+
+/// How samples become batches.
+public struct BatchPlan: Sendable {
+    public var size: Int
+    public var preprocess: Preprocess
+    /// nil: the evaluation transform
+    public var augmentation: Augmentation?
+    public var contextLength: Int
+    public var fields: SampleFields
+    public var threads: Int
+    /// Faulty samples that are tolerated, as a share of those seen.
+    public var largestFaultShare: Double
+
+    public init(
+        size: Int, preprocess: Preprocess, augmentation: Augmentation?, contextLength: Int,
+        fields: SampleFields = SampleFields(), threads: Int = 1, largestFaultShare: Double = 0.1
+    ) {
+        self.size = size
+        self.preprocess = preprocess
+        self.augmentation = augmentation
+        self.contextLength = contextLength
+        self.fields = fields
+        self.threads = threads
+        self.largestFaultShare = largestFaultShare
+    }
+}
+
+/// Where the next batch begins. Saved with a checkpoint, it continues the same sequence.
+public struct DataPosition: Sendable, Equatable {
+    public var epoch = 0
+    /// Samples of this epoch's order already taken, faulty ones included.
+    public var taken = 0
+    public init(epoch: Int = 0, taken: Int = 0) {
+        self.epoch = epoch
+        self.taken = taken
+    }
+}
+
+/// Faults by reason, with one example of each.
+public struct FaultTally: Sendable, Equatable {
+    public private(set) var counts: [String: Int] = [:]
+    public private(set) var examples: [String: String] = [:]
+    public var seen = 0
+
+    public init() {}
+
+    public var total: Int { counts.values.reduce(0, +) }
+
+    public mutating func add(_ reason: String, example: String) {
+        counts[reason, default: 0] += 1
+        if examples[reason] == nil { examples[reason] = example }
+    }
+
+    /// "3 truncated image (a/b.tar: 0012), 1 empty caption (...)"
+    public var summary: String {
+        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { "\($0.value) \($0.key) (first: \(examples[$0.key] ?? "?"))" }.joined(separator: ", ")
+    }
+}
+
+/// Makes batches on threads of its own. Which samples, in which order and with which augmentation depends
+/// on (seed, epoch, sample) alone, never on the threads.
+public final class Batcher: @unchecked Sendable {
+    private let order: SampleOrder
+    private let plan: BatchPlan
+    private let tokenizer: any Tokenizer
+    private let condition = NSCondition()
+    /// Where the consumer stands.
+    public private(set) var position: DataPosition
+    public private(set) var faults = FaultTally()
+    /// Seconds spent waiting for samples, of all batches so far.
+    public private(set) var waited = 0.0
+
+    // Guarded by the condition.
+    private var epochOrder: [SampleReference] = []
+    private var epoch = -1
+    private var nextIndex = 0
+    private var ready: [Int: Result<Prepared, SampleError>] = [:]
+    private var isStopped = false
+    private let lookAhead: Int
+
+    private struct Prepared: Sendable {
+        let key: String
+        let caption: String
+        let image: [Float]
+        let tokens: [Int32]
+    }
+
+    private struct SampleError: Error {
+        let fault: SampleFault
+        let place: String
+    }
+
+    public init(_ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition()) {
+        self.order = order
+        self.plan = plan
+        self.tokenizer = tokenizer
+        self.position = position
+        lookAhead = plan.size * 3
+        open(position)
+        for _ in 0..<max(1, plan.threads) {
+            let thread = Thread { [weak self] in
+                while let batcher = self, batcher.work() {}
+            }
+            thread.stackSize = 4 << 20
+            thread.start()
+        }
+    }
+
+    deinit { stop() }
+
+    /// Ends the threads.
+    public func stop() {
+        condition.lock()
+        isStopped = true
+        condition.broadcast()
+        condition.unlock()
+    }
+
+    /// Batches in one epoch when no sample is faulty; the last partial one is dropped.
+    public var batchesPerEpoch: Int { order.count / plan.size }
+
+    private func open(_ position: DataPosition) {
+        epoch = position.epoch
+        epochOrder = order.epoch(position.epoch)
+        nextIndex = position.taken
+        ready = [:]
+    }
+
+    /// The next full batch.
+    ///
+    /// - Throws: `Failure(.badData)` when more samples are faulty than the plan tolerates.
+    public func next() throws -> Batch {
+        let start = Machine.now()
+        var samples: [Prepared] = []
+        samples.reserveCapacity(plan.size)
+        var emptyPasses = 0
+        while samples.count < plan.size {
+            if position.taken >= epochOrder.count {
+                // A partial batch is dropped with its epoch.
+                emptyPasses += 1
+                guard emptyPasses < 3 else {
+                    throw Failure(.badData, "data", "an epoch has too few usable samples for one batch of \(plan.size)", remedy: "Faults: \(faults.summary)")
+                }
+                samples = []
+                condition.lock()
+                position = DataPosition(epoch: position.epoch + 1)
+                open(position)
+                condition.broadcast()
+                condition.unlock()
+                continue
+            }
+            switch take(position.taken) {
+            case .success(let sample): samples.append(sample)
+            case .failure(let error): try count(error)
+            }
+            faults.seen += 1
+        }
+        waited += Machine.now() - start
+        var images = [Float]()
+        images.reserveCapacity(samples.count * samples[0].image.count)
+        for sample in samples { images.append(contentsOf: sample.image) }
+        return Batch(images: images, tokens: samples.flatMap(\.tokens), keys: samples.map(\.key), captions: samples.map(\.caption))
+    }
+
+    private func count(_ error: SampleError) throws {
+        faults.add(error.fault.reason, example: error.place)
+        // A few bad samples early on are no trend.
+        guard faults.total >= 10, Double(faults.total) > plan.largestFaultShare * Double(faults.seen + 1) else { return }
+        throw Failure(
+            .badData, "data", "\(faults.total) of \(faults.seen + 1) samples are faulty: \(faults.summary)",
+            remedy: "Raise data.largest_fault_share if that is expected")
+    }
+
+    private func take(_ index: Int) -> Result<Prepared, SampleError> {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let result = ready.removeValue(forKey: index) {
+                position.taken += 1
+                condition.broadcast()
+                return result
+            }
+            condition.wait()
+        }
+    }
+
+    private func work() -> Bool {
+        condition.lock()
+        while !isStopped, nextIndex >= epochOrder.count || nextIndex >= position.taken + lookAhead { condition.wait() }
+        guard !isStopped else {
+            condition.unlock()
+            return false
+        }
+        let (index, epoch, reference) = (nextIndex, self.epoch, epochOrder[nextIndex])
+        nextIndex += 1
+        condition.unlock()
+        let result = prepare(reference, epoch: epoch, position: index)
+        condition.lock()
+        if epoch == self.epoch {
+            ready[index] = result
+            condition.broadcast()
+        }
+        condition.unlock()
+        return true
+    }
+
+    private func prepare(_ reference: SampleReference, epoch: Int, position: Int) -> Result<Prepared, SampleError> {
+        let shard = order.sources[reference.source].shards[reference.shard]
+        let sample = shard.samples[reference.index]
+        do throws(SampleFault) {
+            var random = RandomStream(seed: order.seed, purpose: "augment \(sample.key)", epoch: epoch, sample: position)
+            let captions = try shard.captions(sample, plan.fields)
+            let caption = captions[random.integer(below: captions.count)]
+            let image = try shard.image(sample)
+            let ready: PixelImage
+            if let augmentation = plan.augmentation {
+                ready = augmentation(image, width: plan.preprocess.width, height: plan.preprocess.height, plan.preprocess.filter, &random)
+            } else {
+                ready = plan.preprocess.geometry(image)
+            }
+            let count = 3 * plan.preprocess.width * plan.preprocess.height
+            let floats = [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+                plan.preprocess.normalized(ready, into: buffer.baseAddress!)
+                filled = count
+            }
+            return .success(
+                Prepared(key: sample.key, caption: caption, image: floats, tokens: tokenizer.row(caption, contextLength: plan.contextLength)))
+        } catch {
+            return .failure(SampleError(fault: error, place: "\(shard.path): \(sample.key)"))
+        }
+    }
+}
