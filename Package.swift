@@ -17,7 +17,9 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Shards", ["Images", "Tokenization", "Support"]),
     ("RecipeSchema", ["Support", .product(name: "Yams", package: "Yams")]),
     ("Report", ["Support"]),
-    ("Evaluation", ["Encoders", "Shards", "Images", "Tokenization", "TensorCore", "RecipeSchema", "Support"]),
+    ("Evaluation", [
+            "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "RecipeSchema", "Support",
+        ]),
     (
         "Training",
         [

@@ -26,6 +26,7 @@ struct ScenesCommand: DiptychCommand {
     @Option(help: "Chance that colour follows from shape (0 to 1).") var correlation = 0.0
     @Flag(help: "Counter-examples: with --correlation, the linked colours never appear.") var counter = false
     @Option(help: "Captions per scene.") var captions = 3
+    @Flag(help: "No caption stands twice in the set.") var distinct = false
     @Option(help: "Side of the pictures in pixels.") var side = 64
     @Option(help: "Scenes per shard.") var shardSize = 2000
 
@@ -57,8 +58,9 @@ struct ScenesCommand: DiptychCommand {
         rules.correlation = correlation
         rules.isCounter = counter
         rules.captions = captions
+        rules.isDistinct = distinct
         rules.side = side
-        let progress = Progress("scenes", total: count)
+        let progress = ProgressLine("scenes", total: count)
         try rules.write(count: count, seed: seed, to: out, shardSize: shardSize, threads: Machine.coreCount) { progress.update($0) }
         progress.finish()
         print("wrote \(count) scenes to \(out)")

@@ -125,3 +125,15 @@ extension PixelImage {
             left: offset(image.width, newWidth), top: offset(image.height, newHeight), width: newWidth, height: newHeight)
     }
 }
+
+extension Preprocess {
+    /// The picture of normalised floats [3,H,W], to look at.
+    public func image(of floats: [Float]) -> PixelImage {
+        let count = width * height
+        let pixels = (0..<count * 3).map { index in
+            let (pixel, c) = (index / 3, index % 3)
+            return UInt8(clamping: Int(((floats[c * count + pixel] * deviation[c] + mean[c]) * 255).rounded()))
+        }
+        return PixelImage(width: width, height: height, pixels: pixels)
+    }
+}

@@ -78,6 +78,8 @@ public struct SceneRules: Sendable, Equatable {
     /// Reverses that link: with correlation, the colours are never the linked ones (counter-examples).
     public var isCounter = false
     public var captions = 3
+    /// No caption stands twice in the whole set.
+    public var isDistinct = false
     /// Side in pixels.
     public var side = 64
 

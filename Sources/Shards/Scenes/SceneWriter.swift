@@ -9,8 +9,9 @@ extension SceneRules {
     /// - Parameter progress: sees the number written so far
     public func write(count: Int, seed: UInt64, to folder: String, shardSize: Int = 2000, threads: Int, progress: @Sendable (Int) -> Void = { _ in }) throws {
         try AtomicFile.makeFolder(folder)
+        let chosen = numbers(count, seed: seed)
         for (shard, start) in stride(from: 0, to: count, by: shardSize).enumerated() {
-            let numbers = start..<min(count, start + shardSize)
+            let numbers = chosen[start..<min(count, start + shardSize)]
             let samples = draw(numbers, seed: seed, threads: threads)
             try AtomicFile.write(to: folder + String(format: "/scenes-%04d.tar", shard)) { file in
                 let tar = TarWriter(file)
@@ -25,8 +26,25 @@ extension SceneRules {
                 }
                 try tar.finish()
             }
-            progress(numbers.upperBound)
+            progress(numbers.endIndex)
         }
+    }
+
+    /// The first `count` scene numbers; with distinct captions those whose captions no earlier one has.
+    private func numbers(_ count: Int, seed: UInt64) -> [Int] {
+        guard isDistinct else { return Array(0..<count) }
+        var seen: Set<String> = []
+        var found: [Int] = []
+        var number = 0
+        while found.count < count {
+            let words = captions(of: scene(number, seed: seed), number, seed: seed)
+            if words.allSatisfy({ !seen.contains($0) }) {
+                seen.formUnion(words)
+                found.append(number)
+            }
+            number += 1
+        }
+        return found
     }
 
     private struct Drawn: Sendable {
@@ -35,9 +53,11 @@ extension SceneRules {
         let jpeg: Data
     }
 
-    private func draw(_ numbers: Range<Int>, seed: UInt64, threads: Int) -> [Drawn] {
+    private func draw(_ numbers: ArraySlice<Int>, seed: UInt64, threads: Int) -> [Drawn] {
         let size = (numbers.count + threads - 1) / threads
-        let parts = stride(from: numbers.lowerBound, to: numbers.upperBound, by: size).map { $0..<min(numbers.upperBound, $0 + size) }
+        let parts = stride(from: numbers.startIndex, to: numbers.endIndex, by: size).map {
+            numbers[$0..<min(numbers.endIndex, $0 + size)]
+        }
         let drawn = UnsafeMutableBufferPointer<[Drawn]>.allocate(capacity: parts.count)
         drawn.initialize(repeating: [])
         defer {

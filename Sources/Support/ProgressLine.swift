@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// Progress on standard error: one line that is rewritten on a terminal, a line every ten seconds elsewhere.
-public final class Progress: Sendable {
+public final class ProgressLine: Sendable {
     private struct State {
         var shown = 0.0
         var lastDone = 0

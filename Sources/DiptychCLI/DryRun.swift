@@ -1,0 +1,49 @@
+import Foundation
+import Layers
+import Report
+import Shards
+import Support
+import TensorCPU
+import Training
+
+/// What `train --dry-run` shows.
+struct DryRun {
+    private let recipe: Recipe
+    private let setup: TrainingSetup
+    private let parameters: Int
+
+    init(_ recipe: Recipe, device: CPUDevice) throws {
+        self.recipe = recipe
+        setup = try TrainingSetup(recipe)
+        parameters = try setup.model(on: device).parameterCount
+    }
+
+    func show(sheet path: String) throws {
+        print("parameters   \(parameters)")
+        print("samples      \(setup.order.count) an epoch, \(setup.steps) steps of \(recipe.batch)")
+        print("memory       about \(formatBytes(memoryEstimate)): weights, gradients and two moments, and the values of one chunk")
+        let batches = Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer)
+        defer { batches.stop() }
+        let batch = try batches.next()
+        let size = 3 * setup.preprocess.height * setup.preprocess.width
+        let cards = (0..<batch.count).map { index in
+            let image = setup.preprocess.image(of: Array(batch.images[index * size..<(index + 1) * size]))
+            return ContactSheet.Card(picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index], text: batch.captions[index])
+        }
+        try AtomicFile.makeFolder((path as NSString).deletingLastPathComponent)
+        try AtomicFile.write(ContactSheet.html(title: "First batch of \(recipe.file.path)", cards), to: path)
+        print("first batch  \(path)")
+    }
+
+    /// 16 bytes a parameter, and per token and block about 18 widths of floats kept for the backward pass.
+    private var memoryEstimate: Int {
+        let (vision, text) = (setup.blueprint.vision, setup.blueprint.text)
+        let pairs = min(recipe.chunk ?? recipe.batch, recipe.batch)
+        func values(_ tokens: Int, _ width: Int, _ layers: Int) -> Int {
+            tokens * width * (recipe.isCheckpointed ? layers + 18 : 18 * layers) * 4
+        }
+        let image = values(vision.patches + 1, vision.blocks.width, vision.blocks.layers)
+        let caption = values(text.contextLength, text.blocks.width, text.blocks.layers)
+        return parameters * 16 + pairs * (image + caption)
+    }
+}

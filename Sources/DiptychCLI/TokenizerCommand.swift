@@ -1,0 +1,65 @@
+import ArgumentParser
+import Foundation
+import Shards
+import Support
+import Tokenization
+
+struct TokenizerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenizer", abstract: "Make tokenizers.", subcommands: [TokenizerTrain.self])
+}
+
+struct TokenizerTrain: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train", abstract: "Train a sentencepiece model from captions.",
+        discussion: """
+            Input is a text file with one caption a line, or shards. Captions are canonicalised as SigLIP's first.
+
+            EXAMPLES
+              diptych tokenizer train --input scenes/train --vocab 512 --out Tokenizers/mine
+              diptych tokenizer train --input captions.txt --vocab 8000 --out Tokenizers/mine
+            """)
+
+    @Option(help: "A text file, or shards.") var input: String
+    @Option(help: "Number of pieces, at most.") var vocab: Int
+    @Option(help: "The tokenizer folder.") var out: String
+
+    func validate() throws {
+        if vocab < 16 { throw ValidationError("--vocab must be at least 16.") }
+    }
+
+    func execute() throws {
+        let captions = try readCaptions()
+        guard !captions.isEmpty else { throw Failure(.badData, input, "holds no captions") }
+        try AtomicFile.writeFolder(out) { folder in
+            let corpus = folder + "/corpus.txt"
+            try AtomicFile.write(captions.map { TextCleaning.canonicalize($0) }.joined(separator: "\n") + "\n", to: corpus)
+            try SentencePieceTokenizer.train(input: corpus, vocabularySize: vocab, prefix: folder + "/tokenizer")
+            for name in ["corpus.txt", "tokenizer.vocab"] { try FileManager.default.removeItem(atPath: folder + "/" + name) }
+            let model = try SentencePieceTokenizer(model: folder + "/tokenizer.model")
+            let card = """
+                about: sentencepiece unigram, \(model.vocabularySize) pieces, from \(captions.count) captions
+                kind: sentencepiece
+                file: tokenizer.model
+                sha256: \(model.digest)
+                cleaning: canonicalize
+                end: 1
+                padding: 1
+                origin: diptych tokenizer train
+
+                """
+            try AtomicFile.write(card, to: folder + "/card.yaml")
+        }
+        print("tokenizer: \(out)")
+    }
+
+    private func readCaptions() throws -> [String] {
+        if input.hasSuffix(".txt") {
+            return String(decoding: try readFile(input), as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+        }
+        return try expandShards(input).flatMap { path in
+            let shard = try Shard(path)
+            return shard.samples.flatMap { (try? shard.captions($0)) ?? [] }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Encoders
+import Foundation
+import TensorCore
+
+/// Zero-shot classification (Radford et al. 2021, arXiv:2103.00020, section 3.1).
+public enum Classification {
+    /// The classifier [C,E]: per class the mean of its templates' unit features, made unit again.
+    ///
+    /// - Parameter features: [C * templates, E], unit rows, a class's templates together
+    public static func weights(features: [Float], classes: Int, templates: Int, width: Int) -> [Float] {
+        var weights = [Float](repeating: 0, count: classes * width)
+        for c in 0..<classes {
+            var mean = [Double](repeating: 0, count: width)
+            for t in 0..<templates {
+                for e in 0..<width { mean[e] += Double(features[(c * templates + t) * width + e]) }
+            }
+            let length = max(1e-12, mean.reduce(0) { $0 + $1 * $1 }.squareRoot())
+            for e in 0..<width { weights[c * width + e] = Float(mean[e] / length) }
+        }
+        return weights
+    }
+
+    /// The best `k` classes of every image, ties to the lower index, a tile of images at a time.
+    public static func top(_ k: Int, images: Tensor, weights: Tensor, tile: Int = 1024) -> [[Int]] {
+        let classes = weights.shape[0]
+        var best: [[Int]] = []
+        for start in stride(from: 0, to: images.shape[0], by: tile) {
+            let range = start..<min(images.shape[0], start + tile)
+            let scores = withoutTape { matmul(images.slice(range), weights, transposeB: true) }.floats
+            for row in 0..<range.count {
+                let first = row * classes
+                var found: [Int] = []
+                for c in 0..<classes {
+                    let score = scores[first + c]
+                    guard found.count < k || score > scores[first + found.last!] else { continue }
+                    let place = found.firstIndex { scores[first + $0] < score } ?? found.count
+                    found.insert(c, at: place)
+                    if found.count > k { found.removeLast() }
+                }
+                best.append(found)
+            }
+        }
+        return best
+    }
+
+    /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall.
+    public static func metrics(top: [[Int]], targets: [Int], classes: Int) -> [Metric] {
+        let hit1 = zip(top, targets).map { $0.first == $1 }
+        var metrics = [Metric.mean("acc1", hit1.map { $0 ? 1 : 0 })]
+        if classes >= 5 { metrics.append(.mean("acc5", zip(top, targets).map { $0.prefix(5).contains($1) ? 1 : 0 })) }
+        metrics.append(
+            Metric("mean_per_class_recall", count: targets.count) { sample in
+                var seen = [Int](repeating: 0, count: classes)
+                var right = [Int](repeating: 0, count: classes)
+                for i in sample {
+                    seen[targets[i]] += 1
+                    if hit1[i] { right[targets[i]] += 1 }
+                }
+                let recalls = zip(right, seen).filter { $0.1 > 0 }.map { Double($0.0) / Double($0.1) }
+                return recalls.reduce(0, +) / Double(max(1, recalls.count))
+            })
+        return metrics
+    }
+}

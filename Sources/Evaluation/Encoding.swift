@@ -1,0 +1,101 @@
+import Encoders
+import Foundation
+import Images
+import Support
+import TensorCore
+import Tokenization
+
+/// A model ready to encode: towers, preprocessing and tokenizer.
+public struct LoadedModel: Sendable {
+    public let model: DualEncoder
+    public let preprocess: Preprocess
+    public let preprocessConfig: JSON
+    public let tokenizer: any Tokenizer
+    public let name: String
+
+    public init(model: DualEncoder, preprocess: Preprocess, preprocessConfig: JSON, tokenizer: any Tokenizer, name: String) {
+        self.model = model
+        self.preprocess = preprocess
+        self.preprocessConfig = preprocessConfig
+        self.tokenizer = tokenizer
+        self.name = name
+    }
+
+    /// A model folder, with the tokenizer that stands in it, or CLIP's.
+    ///
+    /// - Parameter tokenizer: a tokenizer folder to use instead
+    /// - Throws: `Failure` naming what is missing or does not fit.
+    public init(_ path: String, tokenizer: String? = nil, on device: any Device) throws {
+        let folder = try ModelFolder(path)
+        model = try folder.load(on: device)
+        let vision = folder.blueprint.vision
+        preprocess = try Preprocess(folder.preprocess, height: vision.height, width: vision.width, path: path + "/" + ModelFolder.configName)
+        guard preprocess.height == vision.height, preprocess.width == vision.width else {
+            throw Failure(.badData, path + "/" + ModelFolder.configName, "preprocess_cfg.size is not the model's image size")
+        }
+        preprocessConfig = folder.preprocess
+        let own = path + "/tokenizer"
+        if let tokenizer {
+            self.tokenizer = try TokenizerCard(tokenizer).load()
+        } else if FileManager.default.fileExists(atPath: own + "/card.yaml") {
+            self.tokenizer = try TokenizerCard(own).load()
+        } else {
+            let vocabulary = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
+            guard FileManager.default.fileExists(atPath: vocabulary) else {
+                throw Failure(.inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")
+            }
+            self.tokenizer = try BPETokenizer(vocabulary: vocabulary)
+        }
+        guard self.tokenizer.vocabularySize <= folder.blueprint.text.vocabulary else {
+            throw Failure(
+                .badData, path, "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(folder.blueprint.text.vocabulary)",
+                remedy: "Pass the tokenizer it was trained with: --tokenizer Tokenizers/NAME")
+        }
+        name = (path as NSString).standardizingPath
+    }
+
+    /// [N,E] unit rows, in the order of the texts.
+    public func encode(texts: [String], batch: Int = 256, progress: (Int) -> Void = { _ in }) -> [Float] {
+        let length = model.blueprint.text.contextLength
+        var features: [Float] = []
+        features.reserveCapacity(texts.count * model.blueprint.embedWidth)
+        for start in stride(from: 0, to: texts.count, by: batch) {
+            let part = texts[start..<min(texts.count, start + batch)]
+            let ids = part.flatMap { tokenizer.row($0, contextLength: length) }
+            withoutTape { features += model.encode(texts: TokenBatch(ids, contextLength: length)).floats }
+            progress(min(texts.count, start + batch))
+        }
+        return features
+    }
+
+    /// [N,E] unit rows, in the order of the images; each batch is decoded on all cores.
+    ///
+    /// - Throws: what `load` throws, for the first image that fails.
+    public func encode(
+        images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in }, _ load: @Sendable (Int) throws -> PixelImage
+    ) throws -> [Float] {
+        let size = 3 * preprocess.height * preprocess.width
+        var features: [Float] = []
+        features.reserveCapacity(count * model.blueprint.embedWidth)
+        for start in stride(from: 0, to: count, by: batch) {
+            let range = start..<min(count, start + batch)
+            var pixels = [Float](repeating: 0, count: range.count * size)
+            var failures = [(any Error)?](repeating: nil, count: range.count)
+            pixels.withUnsafeMutableBufferPointer { pixels in
+                failures.withUnsafeMutableBufferPointer { failures in
+                    nonisolated(unsafe) let (pixels, failures) = (pixels.baseAddress!, failures.baseAddress!)
+                    DispatchQueue.concurrentPerform(iterations: range.count) { index in
+                        do {
+                            preprocess.normalized(preprocess.geometry(try load(start + index)), into: pixels + index * size)
+                        } catch { failures[index] = error }
+                    }
+                }
+            }
+            if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
+            let input = model.device.tensor(pixels, shape: [range.count, 3, preprocess.height, preprocess.width])
+            withoutTape { features += model.encode(images: input).floats }
+            progress(range.upperBound)
+        }
+        return features
+    }
+}

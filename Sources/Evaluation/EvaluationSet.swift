@@ -1,0 +1,98 @@
+import Foundation
+import Images
+import Shards
+import Support
+
+/// The images of a benchmark with their truths, in a fixed order. A bad image is an error here, never skipped.
+public struct EvaluationSet: Sendable {
+    public struct Item: Sendable {
+        public let key: String
+        public let classIndex: Int?
+        public let captions: [String]
+        let load: @Sendable () throws -> PixelImage
+
+        public func image() throws -> PixelImage { try load() }
+    }
+
+    public let items: [Item]
+
+    /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
+    /// or a COCO captions JSON with `images` as its folder.
+    ///
+    /// - Throws: `Failure` naming the file that is missing or damaged.
+    public init(_ path: String, images: String? = nil, task: EvaluationTask) throws {
+        if path.hasSuffix(".json") {
+            items = try Self.coco(path, images: images)
+        } else if Self.isImageFolder(path) {
+            items = try Self.imageFolder(path, classes: task.classNames.count)
+        } else {
+            items = try Self.shards(path, task)
+        }
+        guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
+    }
+
+    private static func shards(_ path: String, _ task: EvaluationTask) throws -> [Item] {
+        try expandShards(path).flatMap { file -> [Item] in
+            let shard = try Shard(file)
+            return try shard.samples.map { sample in
+                @Sendable func fail(_ fault: SampleFault) -> Failure {
+                    Failure(.badData, "\(file): \(sample.key)", fault.description, remedy: "An evaluation leaves nothing out: mend the sample")
+                }
+                do throws(SampleFault) {
+                    let captions = task.kind == .retrieval ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
+                    let classIndex = task.kind == .classification ? try shard.classIndex(sample) : nil
+                    return Item(key: sample.key, classIndex: classIndex, captions: captions) {
+                        do throws(SampleFault) { return try shard.image(sample) } catch { throw fail(error) }
+                    }
+                } catch { throw fail(error) }
+            }
+        }
+    }
+
+    private static func isImageFolder(_ path: String) -> Bool {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return false }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return !names.contains { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
+    }
+
+    private static func imageFolder(_ path: String, classes: Int) throws -> [Item] {
+        let manager = FileManager.default
+        let folders = try manager.contentsOfDirectory(atPath: path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            .filter { name in
+                var isFolder: ObjCBool = false
+                return manager.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
+            }
+        guard classes == 0 || folders.count == classes else {
+            throw Failure(.badData, path, "has \(folders.count) class folders, the task has \(classes) classes")
+        }
+        return try folders.enumerated().flatMap { index, folder in
+            try manager.contentsOfDirectory(atPath: path + "/" + folder).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+                .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
+                .map { name in
+                    let file = "\(path)/\(folder)/\(name)"
+                    return Item(key: "\(folder)/\((name as NSString).deletingPathExtension)", classIndex: index, captions: []) {
+                        try image(file)
+                    }
+                }
+        }
+    }
+
+    /// COCO captions: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, images in their
+    /// order, captions in the order of the annotations.
+    private static func coco(_ path: String, images folder: String?) throws -> [Item] {
+        let folder = folder ?? (path as NSString).deletingLastPathComponent
+        return try COCOCaptions(path).images.map { image in
+            Item(key: (image.file as NSString).deletingPathExtension, classIndex: nil, captions: image.captions) {
+                try self.image(folder + "/" + image.file)
+            }
+        }
+    }
+
+    private static func image(_ file: String) throws -> PixelImage {
+        let data = try readFile(file)
+        do throws(ImageFault) { return try PixelImage(decoding: data) } catch {
+            throw Failure(.badData, file, error.description, remedy: "An evaluation leaves nothing out: mend the image")
+        }
+    }
+}

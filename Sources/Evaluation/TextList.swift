@@ -1,0 +1,27 @@
+import Foundation
+import RecipeSchema
+import Support
+import Tokenization
+
+/// Class names or templates named by a YAML key: a list, a text file with one a line, or a field of a
+/// JSON file (`file.json#key`). Files stand beside the YAML, in the working folder or where set-up puts them.
+public enum TextList {
+    public static func read(_ section: Section, _ key: String, beside path: String) throws -> [String] {
+        let words = try section.strings(key)
+        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }
+        let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
+        let folder = (path as NSString).deletingLastPathComponent
+        let candidates = [(folder.isEmpty ? "." : folder) + "/" + parts[0], parts[0], cacheFolder + "/benchmark/" + parts[0]]
+        guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            throw section.wrong(key, "no such file \(parts[0]) (looked beside the file, here and in \(cacheFolder)/benchmark)", remedy: "Run scripts/setup")
+        }
+        if parts.count == 1 {
+            let lines = String(decoding: try readFile(file), as: UTF8.self).split(separator: "\n").map(String.init)
+            return lines.filter { !$0.isEmpty }
+        }
+        guard let texts = try JSON(file: file)[parts[1]]?.array?.compactMap(\.string), !texts.isEmpty else {
+            throw section.wrong(key, "\(file) has no list \(parts[1])")
+        }
+        return texts.map { $0.replacingOccurrences(of: "{c}", with: "{}") }
+    }
+}

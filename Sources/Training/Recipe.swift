@@ -1,0 +1,170 @@
+import Encoders
+import Evaluation
+import Foundation
+import Images
+import Objectives
+import Optimizers
+import RecipeSchema
+import Shards
+import Support
+
+/// A training run as a YAML file states it. Paths are relative to the working folder.
+public struct Recipe {
+    public struct Evaluation {
+        public let task: String
+        public let data: String
+        public let images: String?
+        /// Steps between evaluations; 0: at the end only.
+        public let every: Int
+    }
+
+    public enum Length: Sendable { case epochs(Int), steps(Int) }
+
+    /// The merged file, kept in the run folder.
+    public let file: YAMLFile
+    public let seed: UInt64
+    /// `model_cfg` with the objective's logit scale and bias.
+    public let modelConfig: JSON
+    public let modelPath: String
+    public let preprocess: JSON
+    public let initialModel: String?
+    /// Patterns of parameter names that stay as they are (`visual.*`).
+    public let frozen: [String]
+    public let tokenizer: String
+    public let objective: Objective
+    public let batch: Int
+    public let chunk: Int?
+    public let isCheckpointed: Bool
+    public let length: Length
+    public let optimizer: AdamW.Settings
+    public let rate: Double
+    public let clip: Double?
+    public let schedule: Schedule
+    public let warmup: Int
+    public let sources: [(shards: [String], weight: Double)]
+    public let fields: SampleFields
+    public let augmentation: Augmentation?
+    public let window: Int
+    public let samplesPerEpoch: Int?
+    public let dataThreads: Int
+    public let largestFaultShare: Double
+    public let validationShards: [String]
+    public let validateEvery: Int
+    public let logEvery: Int
+    public let checkpointEvery: Int
+    public let keep: Int
+    public let evaluations: [Evaluation]
+
+    /// - Parameter overrides: `key=value`, as --set gives them
+    /// - Throws: `Failure` naming file, line and key.
+    public init(_ path: String, overrides: [String] = []) throws {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure(.inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
+        }
+        var file = try YAMLFile(path)
+        for override in overrides { try file.set(override) }
+        try self.init(file)
+    }
+
+    public init(_ file: YAMLFile) throws {
+        self.file = file
+        let top = try Section(file)
+        _ = try top.optionalString("about")
+        seed = UInt64(try top.integer("seed", default: 0))
+        objective = try top.choice("objective", default: .softmax)
+        initialModel = try top.optionalString("init_from")
+        frozen = try top.strings("freeze", default: [])
+        tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
+        batch = try top.integer("batch", in: 1...1_000_000)
+        chunk = try top.optionalInteger("chunk", in: 1...1_000_000)
+        isCheckpointed = try top.bool("checkpointing", default: false)
+        logEvery = try top.integer("log_every", default: 1, in: 1...1_000_000)
+
+        if let initialModel, !top.has("model") {
+            let folder = try ModelFolder(initialModel)
+            modelPath = initialModel
+            (modelConfig, preprocess) = (folder.blueprint.config, folder.preprocess)
+            _ = try Self.preprocess(top)
+        } else {
+            modelPath = try top.string("model")
+            modelConfig = Self.withStart(of: objective, try JSON(file: modelPath))
+            preprocess = try Self.preprocess(top)
+        }
+
+        if top.has("epochs") == top.has("steps") { throw top.wrong("epochs", "exactly one of epochs and steps is needed") }
+        length = try top.has("epochs") ? .epochs(top.integer("epochs", in: 1...1_000_000)) : .steps(top.integer("steps", in: 1...1_000_000_000))
+
+        let adam = try top.section("optimizer")
+        rate = try adam.number("rate")
+        optimizer = AdamW.Settings(
+            beta1: try adam.number("beta1", default: 0.9, in: 0...1), beta2: try adam.number("beta2", default: 0.98, in: 0...1),
+            epsilon: try adam.number("epsilon", default: 1e-6), weightDecay: try adam.number("weight_decay", default: 0.2))
+        clip = try adam.optionalNumber("clip")
+
+        let scheduleSection = try top.section("schedule")
+        let kind: ScheduleKind = try scheduleSection.choice("kind", default: .cosine)
+        warmup = try scheduleSection.integer("warmup", default: 0)
+        switch kind {
+        case .cosine: schedule = .cosine
+        case .constant: schedule = .constant
+        case .cooldown:
+            schedule = .cooldown(
+                steps: try scheduleSection.integer("cooldown", in: 1...1_000_000_000), power: try scheduleSection.number("power", default: 1),
+                end: try scheduleSection.number("end", default: 0))
+        }
+
+        let data = try top.section("data")
+        let listed = try data.sections("sources")
+        sources = try listed.isEmpty
+            ? [(data.strings("train"), 1)] : listed.map { (try $0.strings("shards"), try $0.number("weight", default: 1)) }
+        fields = SampleFields(
+            captionKey: try data.optionalString("caption_key"),
+            classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
+            templates: try data.has("templates") ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
+        window = try data.integer("window", default: 16, in: 1...1_000_000)
+        samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
+        dataThreads = try data.integer("threads", default: max(1, Machine.coreCount / 2), in: 1...256)
+        largestFaultShare = try data.number("largest_fault_share", default: 0.1, in: 0...1)
+        let augment = try data.section("augment")
+        let scale = try augment.numbers("scale", count: 2, default: [0.9, 1])
+        let ratio = try augment.numbers("ratio", count: 2, default: [0.75, 4.0 / 3])
+        guard scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else { throw augment.wrong("scale", "needs 0 < low <= high <= 1") }
+        guard ratio[0] > 0, ratio[0] <= ratio[1] else { throw augment.wrong("ratio", "needs 0 < low <= high") }
+        augmentation = Augmentation(scale: scale[0]...scale[1], ratio: ratio[0]...ratio[1], flip: try augment.number("flip", default: 0, in: 0...1))
+
+        let validation = try top.section("validation")
+        validationShards = try validation.strings("shards", default: [])
+        validateEvery = try validation.integer("every", default: 0)
+        let checkpoints = try top.section("checkpoints")
+        checkpointEvery = try checkpoints.integer("every", default: 0)
+        keep = try checkpoints.integer("keep", default: 2, in: 1...1_000_000)
+        evaluations = try top.sections("evaluations").map {
+            Evaluation(
+                task: try $0.string("task"), data: try $0.string("data"), images: try $0.optionalString("images"),
+                every: try $0.integer("every", default: 0))
+        }
+        try top.finish()
+    }
+
+    private enum ScheduleKind: String, CaseIterable { case cosine, constant, cooldown }
+
+    /// open_clip's preprocess_cfg, from YAML.
+    private static func preprocess(_ top: Section) throws -> JSON {
+        let section = try top.section("preprocess")
+        var members: [String: JSON] = [:]
+        for key in ["mean", "std"] where section.has(key) { members[key] = .array(try section.numbers(key, count: 3).map { .number($0) }) }
+        for key in ["interpolation", "resize_mode"] { members[key] = try section.optionalString(key).map { .string($0) } }
+        members["fill_color"] = try section.optionalInteger("fill_color", in: 0...255).map { .integer($0) }
+        return .object(members)
+    }
+
+    /// The configuration with the logit scale and bias its objective starts with, where it states none.
+    private static func withStart(of objective: Objective, _ config: JSON) -> JSON {
+        guard var members = config.object, let bias = objective.start.logitBias, members["init_logit_bias"] == nil else { return config }
+        members["init_logit_bias"] = .number(bias)
+        members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale)
+        return .object(members)
+    }
+
+    public func isFrozen(_ name: String) -> Bool { frozen.contains { fnmatch($0, name, 0) == 0 } }
+}

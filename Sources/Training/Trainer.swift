@@ -1,0 +1,185 @@
+import Encoders
+import Evaluation
+import Foundation
+import Images
+import Layers
+import Objectives
+import Optimizers
+import Shards
+import Support
+import TensorCore
+import Tokenization
+
+/// What observers learn of a step.
+public struct StepEvent: Sendable {
+    public let step: Int
+    public let steps: Int
+    public let pairsSeen: Int
+    public let epoch: Int
+    public let loss: Float
+    public let rate: Double
+    public let logitScale: Float
+    public let logitBias: Float?
+    public let gradientNorm: Double
+    public let pairsPerSecond: Double
+    public let dataWaitShare: Double
+
+    var json: JSON {
+        [
+            "step": .integer(step), "pairs_seen": .integer(pairsSeen), "epoch": .integer(epoch), "loss": .number(Double(loss)),
+            "learning_rate": .number(rate), "logit_scale": .number(Double(logitScale)),
+            "logit_bias": logitBias.map { .number(Double($0)) } ?? .null, "gradient_norm": .number(gradientNorm),
+            "pairs_per_second": .number(pairsPerSecond), "data_wait_fraction": .number(dataWaitShare),
+            "peak_memory_bytes": .integer(Machine.peakMemory),
+        ]
+    }
+}
+
+/// One run of a recipe.
+public final class Trainer {
+    public let recipe: Recipe
+    public let steps: Int
+    public private(set) var model: DualEncoder
+    private let run: RunFolder
+    private let preprocess: Preprocess
+    private let tokenizer: any Tokenizer
+    private let batches: Batcher
+    private let validation: ValidationLoss?
+    private let evaluators: [(plan: Recipe.Evaluation, evaluator: Evaluator)]
+    private let board: TensorBoard
+    private var optimizer: AdamW
+    private var state: Checkpoint
+
+    /// Prepares everything that can fail before the first step.
+    ///
+    /// - Throws: `Failure` naming file, line or key.
+    public init(_ recipe: Recipe, run path: String, resume: Bool, on device: any Device) throws {
+        self.recipe = recipe
+        let setup = try TrainingSetup(recipe)
+        evaluators = try recipe.evaluations.map {
+            ($0, try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images))
+        }
+        run = try RunFolder(path, resume: resume)
+        if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
+        (preprocess, tokenizer) = (setup.preprocess, setup.tokenizer)
+        model = try setup.model(on: device)
+        optimizer = AdamW(recipe.optimizer)
+        state = Checkpoint(step: 0, position: DataPosition(), pairsSeen: 0, best: nil)
+        if resume, let last = run.checkpoints.last {
+            state = try Checkpoint.read(last.path, into: &model, &optimizer)
+            try run.truncateMetrics(after: state.step)
+        } else {
+            try AtomicFile.write(recipe.file.text(), to: path + "/recipe.yaml")
+            try run.truncateMetrics(after: 0)
+        }
+        steps = setup.steps
+        batches = Batcher(setup.order, setup.plan, tokenizer: tokenizer, from: state.position)
+        validation = try ValidationLoss(recipe, setup)
+        board = try TensorBoard(folder: path)
+    }
+
+    /// Trains to the end, evaluates, writes the model folder.
+    ///
+    /// - Parameter observe: sees every step
+    /// - Throws: `Failure(.interrupted)` after a clean checkpoint, `Failure(.badData)` for a loss or
+    ///   gradient that is not finite, whatever the data or the disk throw.
+    public func train(observe: (StepEvent) -> Void) throws {
+        defer { batches.stop() }
+        let parameters = model.optimized
+        while state.step < steps {
+            let start = Machine.now()
+            let waitedBefore = batches.waited
+            let batch = try batches.next()  // [B,3,S,S], [B,T]
+            let rate = recipe.schedule.rate(at: state.step, base: recipe.rate, warmup: recipe.warmup, total: steps)
+            let (loss, gradients) = recipe.objective.gradients(
+                of: model, images: model.device.tensor(batch.images, shape: [batch.count, 3, preprocess.height, preprocess.width]),
+                texts: TokenBatch(batch.tokens, contextLength: model.blueprint.text.contextLength), chunk: recipe.chunk,
+                isFrozen: recipe.isFrozen)
+            let norm = gradients.norm
+            guard loss.isFinite, norm.isFinite else { throw notFinite(loss, gradients, batch) }
+            optimizer.update(parameters, gradients, factor: Gradients.clipFactor(norm: norm, limit: recipe.clip), rate: rate)
+            model.clampLogitScale()
+            state.step += 1
+            state.pairsSeen += batch.count
+            state.position = batches.position
+            let seconds = Machine.now() - start
+            try see(
+                StepEvent(
+                    step: state.step, steps: steps, pairsSeen: state.pairsSeen, epoch: state.position.epoch, loss: loss, rate: rate,
+                    logitScale: expf(model.logScale.value.scalar), logitBias: model.logitBias?.value.scalar, gradientNorm: norm,
+                    pairsPerSecond: Double(batch.count) / seconds, dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
+            try validateIfDue()
+            for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps { try evaluate(evaluator, isFinal: false) }
+            if isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps { try checkpoint() }
+            if Interruption.isRequested, state.step < steps { throw interrupted() }
+        }
+        try AtomicFile.writeFolder(run.path + "/model") { try writeModel($0) }
+        for (_, evaluator) in evaluators { try evaluate(evaluator, isFinal: true) }
+        if batches.faults.total > 0 { say("left out of training: \(batches.faults.summary)") }
+    }
+
+    private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 }
+
+    private func see(_ event: StepEvent, _ observe: (StepEvent) -> Void) throws {
+        if event.step % recipe.logEvery == 0 || event.step == steps {
+            try run.log(event.json)
+            var values = [
+                ("train/loss", Double(event.loss)), ("train/learning_rate", event.rate), ("train/logit_scale", Double(event.logitScale)),
+                ("train/gradient_norm", event.gradientNorm), ("speed/pairs_per_second", event.pairsPerSecond),
+                ("speed/data_wait_fraction", event.dataWaitShare),
+            ]
+            if let bias = event.logitBias { values.append(("train/logit_bias", Double(bias))) }
+            try board.log(values, step: event.step)
+        }
+        observe(event)
+    }
+
+    private func validateIfDue() throws {
+        guard let validation, isDue(recipe.validateEvery) || state.step == steps else { return }
+        let loss = try validation.evaluate(model, objective: recipe.objective)
+        try run.log(["step": .integer(state.step), "validation_loss": .number(loss)])
+        try board.log([("validation/loss", loss)], step: state.step)
+        if loss < state.best?.loss ?? .infinity { state.best = (loss, state.step) }
+    }
+
+    private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {
+        let name = evaluator.task.name
+        let loaded = LoadedModel(
+            model: model, preprocess: preprocess, preprocessConfig: recipe.preprocess, tokenizer: tokenizer, name: run.path + "/model")
+        let result = try evaluator.run(loaded, examples: isFinal ? 10 : 0)
+        let path = run.path + "/evals/\(name)" + (isFinal ? "" : "-step-\(state.step)")
+        try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
+        if isFinal { try AtomicFile.write(JSON.array(result.examples.map(\.json)).text(), to: path + ".examples.json") }
+        try board.log(result.values.map { ("\(name)/\($0.name)", $0.value) }, step: state.step)
+        say("\(name) at step \(state.step):\n" + result.lines.joined(separator: "\n"))
+    }
+
+    private func checkpoint() throws {
+        let path = "\(run.path)/checkpoints/step-\(state.step)"
+        try Checkpoint.write(state, model, optimizer, preprocess: preprocess.json, to: path)
+        let kept = Set(run.checkpoints.suffix(recipe.keep).map(\.step) + [state.best?.step].compactMap { $0 })
+        for (step, path) in run.checkpoints where !kept.contains(step) { try FileManager.default.removeItem(atPath: path) }
+    }
+
+    private func writeModel(_ folder: String) throws {
+        try ModelFolder.write(model, preprocess: preprocess.json, to: folder)
+        let card = try TokenizerCard(recipe.tokenizer)
+        guard card.kind != .clipBPE else { return }
+        try AtomicFile.makeFolder(folder + "/tokenizer")
+        for name in ["card.yaml", card.file] {
+            try AtomicFile.write(readFile(recipe.tokenizer + "/" + name), to: folder + "/tokenizer/" + name)
+        }
+    }
+
+    private func notFinite(_ loss: Float, _ gradients: Gradients, _ batch: Batch) -> Failure {
+        let what = loss.isFinite ? "the gradient of \(gradients.firstNonFinite ?? "a parameter") is not finite" : "the loss is \(loss)"
+        let kept = run.checkpoints.last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
+        return Failure(
+            .badData, "step \(state.step + 1)", "\(what); samples \(batch.keys.prefix(8).joined(separator: ", "))\(batch.count > 8 ? ", ..." : "")",
+            remedy: "\(kept). Lower optimizer.rate, set optimizer.clip, or look at these samples")
+    }
+
+    private func interrupted() -> Failure {
+        Failure(.interrupted, run.path, "interrupted after step \(state.step) of \(steps); the checkpoint is written", remedy: "Continue with --resume")
+    }
+}
