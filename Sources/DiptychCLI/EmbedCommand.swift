@@ -1,0 +1,93 @@
+import ArgumentParser
+import Evaluation
+import Foundation
+import Images
+import Shards
+import Support
+import Weights
+
+struct EmbedCommand: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "embed", abstract: "Write the features of images and texts.",
+        discussion: """
+            Unit rows, float32: image_features [N,E] and text_features [M,E]; beside OUT.safetensors, OUT.keys.txt
+            holds the images' keys in row order.
+
+            EXAMPLES
+              diptych embed --model runs/scenes/model --images photos --out photos.safetensors
+              diptych embed --model runs/scenes/model --texts queries.txt --out queries.safetensors
+            """)
+
+    @Option(help: "A model folder.") var model: String
+    @Option(help: "A folder of images, or shards.") var images: String?
+    @Option(help: "A file with one text a line; an empty line is the empty text.") var texts: String?
+    @Option(help: "The file to write, OUT.safetensors.") var out: String
+    @Option(help: "A tokenizer folder, when the model does not carry its own.") var tokenizer: String?
+    @OptionGroup var machine: MachineOptions
+
+    func validate() throws {
+        if images == nil, texts == nil { throw ValidationError("Give --images, --texts or both.") }
+    }
+
+    func execute() throws {
+        let loaded = try LoadedModel(model, tokenizer: tokenizer, on: machine.device())
+        let width = loaded.model.blueprint.embedWidth
+        var tensors: [FileTensor] = []
+        var keys: [String]?
+        if let images {
+            let pictures = try PictureList(images)
+            let progress = ProgressLine("images", total: pictures.keys.count)
+            let features = try loaded.encode(images: pictures.keys.count, progress: { progress.update($0) }) { try pictures.load($0) }
+            progress.finish()
+            tensors.append(FileTensor("image_features", features, shape: [pictures.keys.count, width]))
+            keys = pictures.keys
+        }
+        if let texts {
+            var lines = String(decoding: try readFile(texts), as: UTF8.self)
+                .split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasSuffix("\r") ? String($0.dropLast()) : String($0) }
+            if lines.last == "" { lines.removeLast() }
+            let features = loaded.encode(texts: lines)
+            tensors.append(FileTensor("text_features", features, shape: [lines.count, width]))
+        }
+        try Safetensors.write(tensors, to: out)
+        if let keys {
+            let base = out.hasSuffix(".safetensors") ? String(out.dropLast(12)) : out
+            try AtomicFile.write(keys.map { $0 + "\n" }.joined(), to: base + ".keys.txt")
+        }
+        print(out)
+    }
+}
+
+/// Images of a folder (relative paths, sorted bytewise) or of shards (member order).
+private struct PictureList: Sendable {
+    let keys: [String]
+    let load: @Sendable (Int) throws -> PixelImage
+
+    init(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        if exists, isFolder.boolValue {
+            let files = (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? [])
+                .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
+                .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            if !files.isEmpty {
+                keys = files.map { ($0 as NSString).deletingPathExtension }
+                load = { index in
+                    let file = path + "/" + files[index]
+                    let data = try readFile(file)
+                    do throws(ImageFault) { return try PixelImage(decoding: data) } catch { throw Failure(.badData, file, error.description) }
+                }
+                return
+            }
+        }
+        let shards = try expandShards(path).map { try Shard($0) }
+        let places = shards.enumerated().flatMap { index, shard in shard.samples.indices.map { (index, $0) } }
+        keys = places.map { shards[$0.0].samples[$0.1].key }
+        load = { index in
+            let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
+            do throws(SampleFault) { return try shard.image(sample) } catch {
+                throw Failure(.badData, "\(shard.path): \(sample.key)", error.description)
+            }
+        }
+    }
+}
