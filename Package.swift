@@ -17,9 +17,12 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Shards", ["Images", "Tokenization", "Support"]),
     ("RecipeSchema", ["Support", .product(name: "Yams", package: "Yams")]),
     ("Report", ["Support"]),
-    ("Evaluation", [
+    (
+        "Evaluation",
+        [
             "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "RecipeSchema", "Support",
-        ]),
+        ]
+    ),
     (
         "Training",
         [
@@ -30,11 +33,12 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     (
         "Doctor",
         [
-            "Training", "Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "Images", "Tokenization",
+            "Training", "Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "Images",
+            "Tokenization",
             "TensorCore", "Support",
         ]
     ),
-    ("Diptych", ["Encoders", "Images", "Tokenization", "TensorCore", "TensorCPU", "Weights", "Support"]),
+    ("Diptych", ["Encoders", "Evaluation", "Images", "Tokenization", "TensorCore", "TensorCPU", "Support"]),
 ]
 
 let everyModule = modules.map { Target.Dependency.target(name: $0.name) }
@@ -57,12 +61,17 @@ let package = Package(
         .target(
             name: "CCodecs",
             linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png"), .linkedLibrary("webp")]),
-        .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
+        .target(
+            name: "CSentencePiece",
+            linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
         .executableTarget(
             name: "DiptychCLI",
             dependencies: everyModule + [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search"),
         .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit"),
-        .testTarget(name: "TensorTests", dependencies: everyModule + ["TestKit"]),
-    ] + modules.map { .target(name: $0.name, dependencies: $0.imports) },
+    ]
+        + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "JourneyTests"].map {
+            .testTarget(name: $0, dependencies: everyModule + ["TestKit"])
+        } + modules.map { .target(name: $0.name, dependencies: $0.imports) },
     cxxLanguageStandard: .cxx17
 )

@@ -52,17 +52,34 @@ struct BenchStep: DiptychCommand {
         let peak = matmulPeak(device)
         let products = 3 * productFlops(blueprint) * Double(batch)
         let results: [(String, JSON, String)] = [
-            ("pairs_per_second", .number(Double(batch) / median), String(format: "%.2f pairs/s", Double(batch) / median)),
-            ("seconds_per_step", .number(median), String(format: "%.4f s per step (%.4f to %.4f)", median, times[0], times.last!)),
-            ("gflops", .number(products / median / 1e9), String(format: "%.1f GFLOP/s in products", products / median / 1e9)),
-            ("matmul_peak_gflops", .number(peak / 1e9), String(format: "%.1f GFLOP/s matmul peak of this run", peak / 1e9)),
-            ("share_of_peak", .number(products / median / peak), String(format: "%.1f %% of that peak", 100 * products / median / peak)),
+            (
+                "pairs_per_second", .number(Double(batch) / median),
+                String(format: "%.2f pairs/s", Double(batch) / median)
+            ),
+            (
+                "seconds_per_step", .number(median),
+                String(format: "%.4f s per step (%.4f to %.4f)", median, times[0], times.last!)
+            ),
+            (
+                "gflops", .number(products / median / 1e9),
+                String(format: "%.1f GFLOP/s in products", products / median / 1e9)
+            ),
+            (
+                "matmul_peak_gflops", .number(peak / 1e9),
+                String(format: "%.1f GFLOP/s matmul peak of this run", peak / 1e9)
+            ),
+            (
+                "share_of_peak", .number(products / median / peak),
+                String(format: "%.1f %% of that peak", 100 * products / median / peak)
+            ),
             ("peak_memory_bytes", .integer(Machine.peakMemory), "\(formatBytes(Machine.peakMemory)) peak memory"),
         ]
         if json {
             print(JSON.object(Dictionary(uniqueKeysWithValues: results.map { ($0.0, $0.1) })).text(indent: 2))
         } else {
-            print("step: \(config), batch \(batch), \(objective.rawValue), \(device.name), \(model.parameterCount) parameters")
+            print(
+                "step: \(config), batch \(batch), \(objective.rawValue), \(device.name), \(model.parameterCount) parameters"
+            )
             for result in results { print("  \(result.2)") }
         }
     }

@@ -84,13 +84,19 @@ struct DataCheck: DiptychCommand {
             if check.sides.most > 0 { print("sides     \(check.sides.least) to \(check.sides.most) pixels") }
             print("captions  \(check.captions)")
             if tokenizer != nil, check.captions > 0 {
-                print(String(format: "cut       %d captions (%.2f %%) at context length %d", check.cutCaptions, 100 * Double(check.cutCaptions) / Double(check.captions), context))
+                print(
+                    String(
+                        format: "cut       %d captions (%.2f %%) at context length %d", check.cutCaptions,
+                        100 * Double(check.cutCaptions) / Double(check.captions), context))
             }
             print("faults    \(check.faults.total)")
             for (reason, count) in check.faults.counts.sorted(by: { $0.key < $1.key }) {
                 print("  \(count) \(reason), first \(check.faults.examples[reason] ?? "?")")
             }
         }
-        if check.faults.total > 0 { throw Failure(.badData, shards.joined(separator: " "), "\(check.faults.total) faults in \(check.samples) samples") }
+        if check.faults.total > 0 {
+            throw Failure(
+                .badData, shards.joined(separator: " "), "\(check.faults.total) faults in \(check.samples) samples")
+        }
     }
 }

@@ -7,7 +7,11 @@ import TensorCPU
 struct DiptychMain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diptych", abstract: "Pretrain and evaluate contrastive image-text models.",
-        version: "0.1.0", subcommands: [TrainCommand.self, EvalCommand.self, ReportCommand.self, EmbedCommand.self, DataCommand.self, ScenesCommand.self, TokenizerCommand.self, DoctorCommand.self, TokenizeCommand.self, BenchCommand.self])
+        version: "0.1.0",
+        subcommands: [
+            TrainCommand.self, EvalCommand.self, ReportCommand.self, EmbedCommand.self, DataCommand.self,
+            ScenesCommand.self, TokenizerCommand.self, DoctorCommand.self, TokenizeCommand.self, BenchCommand.self,
+        ])
 
     /// argument-parser's own usage errors exit with 64; ours carry their code and go to standard error.
     static func main() {
@@ -33,7 +37,8 @@ extension DiptychCommand {
 }
 
 struct MachineOptions: ParsableArguments {
-    @Option(help: "Threads of the tensor kernels; results do not depend on it. Default: one per core.") var threads: Int?
+    @Option(help: "Threads of the tensor kernels; results do not depend on it. Default: one per core.") var threads:
+        Int?
 
     func validate() throws {
         if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }

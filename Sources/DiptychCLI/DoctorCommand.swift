@@ -18,7 +18,8 @@ struct DoctorCommand: DiptychCommand {
 
     @Argument(help: "A folder of golden values.") var fixtures: String
     @Option(parsing: .upToNextOption, help: "Run only cases whose name contains one of these.") var only: [String] = []
-    @Option(parsing: .upToNextOption, help: "Leave out cases whose name contains one of these.") var except: [String] = []
+    @Option(parsing: .upToNextOption, help: "Leave out cases whose name contains one of these.") var except: [String] =
+        []
     @Flag(help: "Print JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
@@ -32,15 +33,22 @@ struct DoctorCommand: DiptychCommand {
         let failed = results.filter(\.hasFailed)
         let incomplete = results.filter(\.isIncomplete)
         if json {
-            print(JSON.object(["cases": .array(results.map(describe)), "failed": .integer(failed.count), "not_run": .integer(incomplete.count)]).text(indent: 2))
+            print(
+                JSON.object([
+                    "cases": .array(results.map(describe)), "failed": .integer(failed.count),
+                    "not_run": .integer(incomplete.count),
+                ]).text(indent: 2))
         } else {
             print("\n\(results.count) cases, \(failed.count) out of tolerance, \(incomplete.count) not run in full")
         }
         if let first = failed.first {
-            throw Failure(.checkFailed, fixtures, "out of tolerance: \(failed.map(\.name).joined(separator: ", "))", remedy: "The first stage that diverges in \(first.name) is named above")
+            throw Failure(
+                .checkFailed, fixtures, "out of tolerance: \(failed.map(\.name).joined(separator: ", "))",
+                remedy: "The first stage that diverges in \(first.name) is named above")
         }
         if !incomplete.isEmpty {
-            throw Failure(.checkIncomplete, fixtures, "not run in full: \(incomplete.map(\.name).joined(separator: ", "))")
+            throw Failure(
+                .checkIncomplete, fixtures, "not run in full: \(incomplete.map(\.name).joined(separator: ", "))")
         }
     }
 
@@ -69,7 +77,9 @@ struct DoctorCommand: DiptychCommand {
 
     private func describe(_ result: CaseResult) -> JSON {
         let stages: [JSON] = result.stages.map { stage in
-            var members: [String: JSON] = ["stage": .string(stage.stage), "max_abs": .number(stage.absolute), "max_rel": .number(stage.relative)]
+            var members: [String: JSON] = [
+                "stage": .string(stage.stage), "max_abs": .number(stage.absolute), "max_rel": .number(stage.relative),
+            ]
             switch stage.outcome {
             case .passed: members["outcome"] = "passed"
             case .failed(let cause): (members["outcome"], members["cause"]) = ("failed", .string(cause))

@@ -21,14 +21,18 @@ struct DryRun {
     func show(sheet path: String) throws {
         print("parameters   \(parameters)")
         print("samples      \(setup.order.count) an epoch, \(setup.steps) steps of \(recipe.batch)")
-        print("memory       about \(formatBytes(memoryEstimate)): weights, gradients and two moments, and the values of one chunk")
+        print(
+            "memory       about \(formatBytes(memoryEstimate)): weights, gradients and two moments, and the values of one chunk"
+        )
         let batches = Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer)
         defer { batches.stop() }
         let batch = try batches.next()
         let size = 3 * setup.preprocess.height * setup.preprocess.width
         let cards = (0..<batch.count).map { index in
             let image = setup.preprocess.image(of: Array(batch.images[index * size..<(index + 1) * size]))
-            return ContactSheet.Card(picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index], text: batch.captions[index])
+            return ContactSheet.Card(
+                picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index],
+                text: batch.captions[index])
         }
         try AtomicFile.makeFolder((path as NSString).deletingLastPathComponent)
         try AtomicFile.write(ContactSheet.html(title: "First batch of \(recipe.file.path)", cards), to: path)

@@ -37,14 +37,18 @@ struct EmbedCommand: DiptychCommand {
         if let images {
             let pictures = try PictureList(images)
             let progress = ProgressLine("images", total: pictures.keys.count)
-            let features = try loaded.encode(images: pictures.keys.count, progress: { progress.update($0) }) { try pictures.load($0) }
+            let features = try loaded.encode(images: pictures.keys.count, progress: { progress.update($0) }) {
+                try pictures.load($0)
+            }
             progress.finish()
             tensors.append(FileTensor("image_features", features, shape: [pictures.keys.count, width]))
             keys = pictures.keys
         }
         if let texts {
             var lines = String(decoding: try readFile(texts), as: UTF8.self)
-                .split(separator: "\n", omittingEmptySubsequences: false).map { $0.hasSuffix("\r") ? String($0.dropLast()) : String($0) }
+                .split(separator: "\n", omittingEmptySubsequences: false).map {
+                    $0.hasSuffix("\r") ? String($0.dropLast()) : String($0)
+                }
             if lines.last == "" { lines.removeLast() }
             let features = loaded.encode(texts: lines)
             tensors.append(FileTensor("text_features", features, shape: [lines.count, width]))
@@ -75,7 +79,9 @@ private struct PictureList: Sendable {
                 load = { index in
                     let file = path + "/" + files[index]
                     let data = try readFile(file)
-                    do throws(ImageFault) { return try PixelImage(decoding: data) } catch { throw Failure(.badData, file, error.description) }
+                    do throws(ImageFault) { return try PixelImage(decoding: data) } catch {
+                        throw Failure(.badData, file, error.description)
+                    }
                 }
                 return
             }

@@ -5,7 +5,8 @@ import Support
 
 struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "eval", abstract: "Zero-shot classification and retrieval.", subcommands: [EvalZeroShot.self, EvalRetrieval.self])
+        commandName: "eval", abstract: "Zero-shot classification and retrieval.",
+        subcommands: [EvalZeroShot.self, EvalRetrieval.self])
 }
 
 struct EvalOptions: ParsableArguments {
@@ -21,7 +22,9 @@ struct EvalOptions: ParsableArguments {
     func run(_ kind: EvaluationTask.Kind) throws {
         let task = try EvaluationTask(task)
         guard task.kind == kind else {
-            throw Failure(.usage, self.task, "is a \(task.kind.rawValue) task", remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
+            throw Failure(
+                .usage, self.task, "is a \(task.kind.rawValue) task",
+                remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
         }
         let model = try LoadedModel(model, tokenizer: tokenizer, on: machine.device())
         let evaluator = try Evaluator(task: task, data: data, images: images)

@@ -20,7 +20,8 @@ struct ScenesCommand: DiptychCommand {
     @Option(help: "Number of scenes.") var count: Int
     @Option(help: "Seed.") var seed: UInt64 = 0
     @Option(help: "Objects per scene: 1, or a range like 2-4.") var objects = "1-4"
-    @Option(help: "Shape-colour pairs: all, seen (without ten withheld ones) or withheld.") var pairs = SceneRules.Pairs.all
+    @Option(help: "Shape-colour pairs: all, seen (without ten withheld ones) or withheld.") var pairs = SceneRules.Pairs
+        .all
     @Option(help: "Groups of scenes with a vocabulary of their own (1 to 4).") var domains = 1
     @Option(help: "Chance of a caption that fits other scenes too (0 to 1).") var ambiguity = 0.0
     @Option(help: "Chance that colour follows from shape (0 to 1).") var correlation = 0.0
@@ -43,7 +44,8 @@ struct ScenesCommand: DiptychCommand {
 
     private func objectRange() throws -> ClosedRange<Int> {
         let parts = objects.split(separator: "-").compactMap { Int($0) }
-        guard let first = parts.first, let last = parts.last, parts.count <= 2, first >= 1, last <= 4, first <= last else {
+        guard let first = parts.first, let last = parts.last, parts.count <= 2, first >= 1, last <= 4, first <= last
+        else {
             throw ValidationError("--objects \(objects) is not a number or range in 1-4.")
         }
         return first...last
@@ -61,7 +63,9 @@ struct ScenesCommand: DiptychCommand {
         rules.isDistinct = distinct
         rules.side = side
         let progress = ProgressLine("scenes", total: count)
-        try rules.write(count: count, seed: seed, to: out, shardSize: shardSize, threads: Machine.coreCount) { progress.update($0) }
+        try rules.write(count: count, seed: seed, to: out, shardSize: shardSize, threads: Machine.coreCount) {
+            progress.update($0)
+        }
         progress.finish()
         print("wrote \(count) scenes to \(out)")
     }

@@ -33,9 +33,12 @@ struct TokenizerTrain: DiptychCommand {
         guard !captions.isEmpty else { throw Failure(.badData, input, "holds no captions") }
         try AtomicFile.writeFolder(out) { folder in
             let corpus = folder + "/corpus.txt"
-            try AtomicFile.write(captions.map { TextCleaning.canonicalize($0) }.joined(separator: "\n") + "\n", to: corpus)
+            try AtomicFile.write(
+                captions.map { TextCleaning.canonicalize($0) }.joined(separator: "\n") + "\n", to: corpus)
             try SentencePieceTokenizer.train(input: corpus, vocabularySize: vocab, prefix: folder + "/tokenizer")
-            for name in ["corpus.txt", "tokenizer.vocab"] { try FileManager.default.removeItem(atPath: folder + "/" + name) }
+            for name in ["corpus.txt", "tokenizer.vocab"] {
+                try FileManager.default.removeItem(atPath: folder + "/" + name)
+            }
             let model = try SentencePieceTokenizer(model: folder + "/tokenizer.model")
             let card = """
                 about: sentencepiece unigram, \(model.vocabularySize) pieces, from \(captions.count) captions
@@ -55,7 +58,8 @@ struct TokenizerTrain: DiptychCommand {
 
     private func readCaptions() throws -> [String] {
         if input.hasSuffix(".txt") {
-            return String(decoding: try readFile(input), as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+            return String(decoding: try readFile(input), as: UTF8.self).split(whereSeparator: \.isNewline).map(
+                String.init)
         }
         return try expandShards(input).flatMap { path in
             let shard = try Shard(path)

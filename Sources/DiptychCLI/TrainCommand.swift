@@ -19,7 +19,8 @@ struct TrainCommand: DiptychCommand {
 
     @Argument(help: "A YAML file, such as those under Recipes/.") var recipe: String
     @Option(help: "The run folder. Default: runs/<recipe name>.") var run: String?
-    @Option(parsing: .singleValue, help: "Override a key of the recipe: key=value, keys joined by dots.") var set: [String] = []
+    @Option(parsing: .singleValue, help: "Override a key of the recipe: key=value, keys joined by dots.") var set:
+        [String] = []
     @Flag(help: "Continue the run in its folder from its last checkpoint.") var resume = false
     @Flag(help: "Say what would be done and write the first batch as a contact sheet.") var dryRun = false
     @OptionGroup var machine: MachineOptions
@@ -30,7 +31,9 @@ struct TrainCommand: DiptychCommand {
         let folder = run ?? "runs/" + name
         if dryRun { return try DryRun(parsed, device: machine.device()).show(sheet: folder + ".first-batch.html") }
         let trainer = try Trainer(parsed, run: folder, resume: resume, on: machine.device())
-        say("\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss")
+        say(
+            "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss"
+        )
         Interruption.watch()
         let progress = ProgressLine("train", total: trainer.steps)
         var pace = 0.0

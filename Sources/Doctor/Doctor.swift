@@ -71,7 +71,9 @@ public struct Doctor: Sendable {
             try each(CaseResult(name: name, stages: stages))
         }
         guard found else {
-            throw Failure(.inputMissing, folder, "holds no cases", remedy: "A fixture folder holds models/, losses/, optimizer/ ...")
+            throw Failure(
+                .inputMissing, folder, "holds no cases",
+                remedy: "A fixture folder holds models/, losses/, optimizer/ ...")
         }
     }
 
@@ -90,6 +92,8 @@ public struct Doctor: Sendable {
         add("train_loop", if: "train_loop/config.json", trainLoopCases)
         add("tokenizers", if: "tokenizers/cases.json", tokenizerCases)
         add("preprocess", if: "preprocess/cases.json", preprocessCases)
+        add("metrics/retrieval", if: "metrics/retrieval.json", retrievalCases)
+        add("metrics/classification", if: "metrics/classification.json", classificationCases)
         add("pos_embed", if: "pos_embed/cases.json") {
             [StageResult("position embedding resize", .notRun(reason: "not built yet"))]
         }

@@ -24,13 +24,16 @@ extension Doctor {
         let inputs = try Safetensors(path(base + "inputs.safetensors"))
         let expected = try Safetensors(path(base + "expected.safetensors"))
         let images = try inputs.tensor("images", on: device)
-        let texts = TokenBatch(try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
+        let texts = TokenBatch(
+            try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
         var stages = try middle(model, images, texts, expected)
         stages += try features(model, images, texts, expected)
         let settings = try JSON(file: path(base + "expected.json"))
         stages += try training(model, images, texts, expected, settings)
         let clipped = path(base + "expected_clip.safetensors")
-        for (file, prefix, limit) in [(nil, "step3.", nil), (clipped, "step3_clip.", 1.0)] as [(String?, String, Double?)] {
+        for (file, prefix, limit) in [(nil, "step3.", nil), (clipped, "step3_clip.", 1.0)]
+            as [(String?, String, Double?)]
+        {
             if let file, !FileManager.default.fileExists(atPath: file) { continue }
             let fresh = try ModelFolder.load(blueprint, weights: weights, on: device)
             let values = try file.map { try Safetensors($0) } ?? expected
@@ -39,7 +42,9 @@ extension Doctor {
         return stages
     }
 
-    private func middle(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws -> [StageResult] {
+    private func middle(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws
+        -> [StageResult]
+    {
         guard expected.names.contains(where: { $0.hasPrefix("mid.") }) else { return [] }
         let tolerance = Tolerance(absolute: 2e-5, relative: 1e-5)
         var image = Comparison(
@@ -74,27 +79,34 @@ extension Doctor {
         return [image.result, text.result]
     }
 
-    private func features(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws -> [StageResult] {
+    private func features(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws
+        -> [StageResult]
+    {
         let tolerance = Tolerance(absolute: 2e-5, relative: 1e-5)
         var imageStage = Comparison("image features", tolerance, cause: "pooling, final layer norm or projection")
         var textStage = Comparison("text features", tolerance, cause: "EOT position, padding id or projection")
         let (image, text) = withoutTape { (model.image(images), model.text(texts)) }
         let (unitImage, unitText) = withoutTape { (normalizeRows(image), normalizeRows(text)) }
         imageStage.compare("image_features", try expected.floats("image_features"), image.floats)
-        imageStage.compare("image_features_normalized", try expected.floats("image_features_normalized"), unitImage.floats)
+        imageStage.compare(
+            "image_features_normalized", try expected.floats("image_features_normalized"), unitImage.floats)
         textStage.compare("text_features", try expected.floats("text_features"), text.floats)
         textStage.compare("text_features_normalized", try expected.floats("text_features_normalized"), unitText.floats)
         let scale = expf(model.logScale.value.scalar)
         let limit = 2e-5 * Double(max(1, scale / 10))
-        var logitStage = Comparison("logits", Tolerance(absolute: limit, relative: 1e-5), cause: "logit scale (its logarithm is stored) or bias")
+        var logitStage = Comparison(
+            "logits", Tolerance(absolute: limit, relative: 1e-5), cause: "logit scale (its logarithm is stored) or bias"
+        )
         let bias = model.logitBias?.value.scalar ?? 0
         let logits = withoutTape { matmul(unitImage, unitText, transposeB: true) }.floats.map { $0 * scale + bias }
         logitStage.compare("logits_per_image", try expected.floats("logits_per_image"), logits)
         var lossStage = Comparison("losses", Tolerance(absolute: 2e-5, relative: 5e-6))
-        for (name, objective) in [("loss_softmax", Objective.softmax), ("loss_sigmoid", .sigmoid)] where expected.entries[name] != nil {
+        for (name, objective) in [("loss_softmax", Objective.softmax), ("loss_sigmoid", .sigmoid)]
+        where expected.entries[name] != nil {
             let loss = withoutTape {
                 objective.loss(
-                    images: unitImage, texts: unitText, logScale: model.logScale.value, logitBias: model.logitBias?.value)
+                    images: unitImage, texts: unitText, logScale: model.logScale.value,
+                    logitBias: model.logitBias?.value)
             }
             lossStage.compare(name, try expected.floats(name), [loss.scalar])
         }
@@ -114,7 +126,8 @@ extension Doctor {
         lossStage.compare("train_loss", try expected.floats("train_loss"), [loss])
         for (name, gradient) in zip(gradients.names, gradients.tensors) where expected.entries["grad." + name] != nil {
             let values = try expected.floats("grad." + name)
-            gradientStage.compare("grad." + name, values, gradient?.floats ?? [Float](repeating: 0, count: values.count))
+            gradientStage.compare(
+                "grad." + name, values, gradient?.floats ?? [Float](repeating: 0, count: values.count))
         }
         let mine = Set(gradients.names)
         for name in expected.names where name.hasPrefix("grad.") && !mine.contains(String(name.dropFirst(5))) {

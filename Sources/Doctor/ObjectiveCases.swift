@@ -9,7 +9,8 @@ extension Doctor {
     func lossCases() throws -> [StageResult] {
         let file = try Safetensors(path("losses/single.safetensors"))
         let settings = try JSON(file: path("losses/single.json"))
-        let names = Set(file.names.compactMap { $0.hasSuffix(".softmax.loss") ? String($0.dropLast(13)) : nil }).sorted()
+        let names = Set(file.names.compactMap { $0.hasSuffix(".softmax.loss") ? String($0.dropLast(13)) : nil })
+            .sorted()
         return try Objective.allCases.map { objective in
             var losses = Comparison("\(objective.rawValue) loss", Tolerance(absolute: 0, relative: 5e-6))
             var gradients = Comparison("\(objective.rawValue) gradients", Tolerance(absolute: 0, relative: 1e-5))
@@ -27,11 +28,14 @@ extension Doctor {
                 let loss = objective.loss(images: images, texts: texts, logScale: logScale, logitBias: bias)
                 loss.backward()
                 losses.compare(name, try file.floats(prefix + "loss"), [loss.scalar])
-                for (key, tensor) in [("grad_image_features", images), ("grad_text_features", texts), ("grad_log_scale", logScale)] {
+                for (key, tensor) in [
+                    ("grad_image_features", images), ("grad_text_features", texts), ("grad_log_scale", logScale),
+                ] {
                     gradients.compare(prefix + key, try file.floats(prefix + key), tensor.gradient!.floats)
                 }
                 if objective == .sigmoid {
-                    gradients.compare(prefix + "grad_bias", try file.floats(prefix + "grad_bias"), bias.gradient!.floats)
+                    gradients.compare(
+                        prefix + "grad_bias", try file.floats(prefix + "grad_bias"), bias.gradient!.floats)
                 }
                 gradients.compare(
                     prefix + "grad_scale", try file.floats(prefix + "grad_scale"),
@@ -52,7 +56,9 @@ extension Doctor {
                     weightDecay: settings["weight_decay_ndim_ge_2"]?.number ?? 0))
             let start = "\(name).start."
             let names = file.names.filter { $0.hasPrefix(start) }.map { String($0.dropFirst(start.count)) }
-            let parameters = try names.map { OptimizedParameter(name: $0, value: try file.tensor(start + $0, on: device)) }
+            let parameters = try names.map {
+                OptimizedParameter(name: $0, value: try file.tensor(start + $0, on: device))
+            }
             let rates = settings["lr_per_step"]?.array?.compactMap(\.number) ?? []
             // Some folders hold the final values under `start` (the array was updated in place while it was
             // kept). Then the first step is taken for its moments alone and the rule is followed from after0.
@@ -60,15 +66,19 @@ extension Doctor {
                 try rates.count > 1 && file.floats(start + $0) == file.floats("\(name).after\(rates.count - 1).\($0)")
             }
             let title = isOverwritten ? "\(name) (from after0: start holds the end)" : name
-            var stage = Comparison(title, Tolerance(absolute: 1e-6, relative: 0), cause: "epsilon, bias correction or decay")
+            var stage = Comparison(
+                title, Tolerance(absolute: 1e-6, relative: 0), cause: "epsilon, bias correction or decay")
             for (step, rate) in rates.enumerated() {
-                let gradients = Gradients(names: names, tensors: try names.map { try file.tensor("\(name).grad\(step).\($0)", on: device) })
+                let gradients = Gradients(
+                    names: names, tensors: try names.map { try file.tensor("\(name).grad\(step).\($0)", on: device) })
                 optimizer.update(
                     parameters, gradients,
-                    factor: Gradients.clipFactor(norm: gradients.norm, limit: settings["clip_grad_norm"]?.number), rate: rate)
+                    factor: Gradients.clipFactor(norm: gradients.norm, limit: settings["clip_grad_norm"]?.number),
+                    rate: rate)
                 for parameter in parameters {
                     if isOverwritten, step == 0 {
-                        device.copy(try file.tensor("\(name).after0.\(parameter.name)", on: device), into: parameter.value)
+                        device.copy(
+                            try file.tensor("\(name).after0.\(parameter.name)", on: device), into: parameter.value)
                     }
                     let key = "\(name).after\(step).\(parameter.name)"
                     stage.compare(key, try file.floats(key), parameter.value.floats)

@@ -15,10 +15,16 @@ extension Doctor {
             modes[name] = try Preprocess(.object(mode), height: 224, width: 224, path: path("preprocess/cases.json"))
         }
         // JPEG and lossy WebP may differ by the codec's version; PNG and lossless WebP may not.
-        var lossless = Comparison("decoding, lossless", Tolerance(absolute: 0, relative: 0), cause: "palette, alpha, 16-bit or grey conversion")
-        var lossy = Comparison("decoding, lossy", Tolerance(absolute: 2, relative: 0), cause: "another codec version, CMYK inversion")
-        var resizing = Comparison("resizing of decoded pixels", Tolerance(absolute: 1, relative: 0), cause: "pass order, crop offset or rounding")
-        var floats = Comparison("float from 8 bits", Tolerance(absolute: 1e-6, relative: 0), cause: "mean and deviation, RGB order")
+        var lossless = Comparison(
+            "decoding, lossless", Tolerance(absolute: 0, relative: 0),
+            cause: "palette, alpha, 16-bit or grey conversion")
+        var lossy = Comparison(
+            "decoding, lossy", Tolerance(absolute: 2, relative: 0), cause: "another codec version, CMYK inversion")
+        var resizing = Comparison(
+            "resizing of decoded pixels", Tolerance(absolute: 1, relative: 0),
+            cause: "pass order, crop offset or rounding")
+        var floats = Comparison(
+            "float from 8 bits", Tolerance(absolute: 1e-6, relative: 0), cause: "mean and deviation, RGB order")
         var refused: [String] = []
         for entry in cases["images"]?.array ?? [] {
             guard let file = entry["file"]?.string else { continue }
@@ -26,7 +32,11 @@ extension Doctor {
             do {
                 let mine = try PixelImage(decoding: readFile(path("preprocess/images/" + file)))
                 let (a, b) = (truth.pixels.map(Double.init), mine.pixels.map(Double.init))
-                if file.hasSuffix("png") || file.contains("lossless") { lossless.compare(file, a, b) } else { lossy.compare(file, a, b) }
+                if file.hasSuffix("png") || file.contains("lossless") {
+                    lossless.compare(file, a, b)
+                } else {
+                    lossy.compare(file, a, b)
+                }
             } catch { refused.append("\(file): \(error)") }
             for (name, mode) in modes.sorted(by: { $0.key < $1.key }) {
                 let key = "\(file)/\(name)/rgb_first"
@@ -35,7 +45,8 @@ extension Doctor {
                 resizing.compare(key, try expected.integers(key).map(Double.init), ready.pixels.map(Double.init))
                 if expected.entries[key + "/float"] != nil {
                     let shape = try expected.entry(key).shape
-                    let exact = PixelImage(width: shape[1], height: shape[0], pixels: try expected.integers(key).map { UInt8($0) })
+                    let exact = PixelImage(
+                        width: shape[1], height: shape[0], pixels: try expected.integers(key).map { UInt8($0) })
                     var plain = mode
                     (plain.mode, plain.height, plain.width) = (.squash, shape[0], shape[1])
                     floats.compare(key + "/float", try expected.floats(key + "/float"), plain(exact))
@@ -44,13 +55,17 @@ extension Doctor {
         }
         var results = [lossless.result, lossy.result, resizing.result, floats.result]
         for refusal in refused { results.append(StageResult("decoding", .notRun(reason: refusal))) }
-        results.append(StageResult("as_opened", .notRun(reason: "resizing before the conversion to RGB is not built yet")))
+        if expected.names.contains(where: { $0.contains("/as_opened") }) {
+            results.append(
+                StageResult("as_opened", .notRun(reason: "resizing before the conversion to RGB is not built yet")))
+        }
         return results + (try corruptCases()) + (try sizeCases())
     }
 
     private func decodedName(_ file: String) -> String {
         let candidates = [file + ".png", (file as NSString).deletingPathExtension + ".png", file]
-        return candidates.first { FileManager.default.fileExists(atPath: path("preprocess/decoded/" + $0)) } ?? candidates[0]
+        return candidates.first { FileManager.default.fileExists(atPath: path("preprocess/decoded/" + $0)) }
+            ?? candidates[0]
     }
 
     private func corruptCases() throws -> [StageResult] {
@@ -65,7 +80,8 @@ extension Doctor {
     }
 
     private func sizeCases() throws -> [StageResult] {
-        var stage = Comparison("sizes and offsets", Tolerance(absolute: 0, relative: 0), cause: "rounding of the longer side")
+        var stage = Comparison(
+            "sizes and offsets", Tolerance(absolute: 0, relative: 0), cause: "rounding of the longer side")
         for entry in try JSON(file: path("preprocess/resize_sizes.json")).array ?? [] {
             func number(_ key: String) -> Int { entry[key]?.integer ?? 0 }
             let (w, h, target) = (number("w"), number("h"), number("target"))

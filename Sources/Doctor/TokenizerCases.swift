@@ -6,7 +6,10 @@ import Weights
 extension Doctor {
     func tokenizerCases() throws -> [StageResult] {
         guard let clipVocabulary else {
-            return [StageResult("CLIP byte-pair", .notRun(reason: "the CLIP vocabulary is not installed (run scripts/setup)"))]
+            return [
+                StageResult(
+                    "CLIP byte-pair", .notRun(reason: "the CLIP vocabulary is not installed (run scripts/setup)"))
+            ]
         }
         let cases = try JSON(file: path("tokenizers/cases.json")).array ?? []
         let ids = try Safetensors(path("tokenizers/ids.safetensors"))
@@ -19,7 +22,8 @@ extension Doctor {
                 let some = cases.filter { ($0["ftfy"]?.isNull == false) == isMended }
                 let wrong = some.filter { clean($0["text"]?.string ?? "") != $0[key]?.string }
                 let name = isMended ? stage + ", text that ftfy mends" : stage
-                results.append(outcome(name, wrong.map { "\"\($0["text"]?.string ?? "")\"" }, of: some.count, isMended: isMended))
+                results.append(
+                    outcome(name, wrong.map { "\"\($0["text"]?.string ?? "")\"" }, of: some.count, isMended: isMended))
             }
         }
         texts("cleaning, lower", "clean_lower") { TextCleaning.lower($0) }
@@ -37,13 +41,20 @@ extension Doctor {
                             != Array(expected[row * context..<(row + 1) * context])
                     }
                     let title = "\(stage), context \(context)" + (isMended ? ", text that ftfy mends" : "")
-                    results.append(outcome(title, wrong.map { "\"\(cases[$0]["text"]?.string ?? "")\"" }, of: some.count, isMended: isMended))
+                    results.append(
+                        outcome(
+                            title, wrong.map { "\"\(cases[$0]["text"]?.string ?? "")\"" }, of: some.count,
+                            isMended: isMended))
                 }
             }
         }
         try rows("CLIP byte-pair", "clip", clip)
-        try rows("sentencepiece unigram", "siglip_unigram", SentencePieceTokenizer(model: path("tokenizers/unigram.model")))
-        try rows("sentencepiece BPE", "siglip_bpe", SentencePieceTokenizer(model: path("tokenizers/bpe.model"), padding: 0))
+        for (stage, name, file, padding) in [
+            ("sentencepiece unigram", "siglip_unigram", "unigram", Int32(1)),
+            ("sentencepiece BPE", "siglip_bpe", "bpe", 0),
+        ] where FileManager.default.fileExists(atPath: path("tokenizers/\(file).model")) {
+            try rows(stage, name, SentencePieceTokenizer(model: path("tokenizers/\(file).model"), padding: padding))
+        }
         return results
     }
 
@@ -51,6 +62,8 @@ extension Doctor {
         if wrong.isEmpty { return StageResult(stage, .passed) }
         let detail = "\(wrong.count) of \(count) differ, first \(wrong[0].prefix(60).debugDescription)"
         // ftfy's repairs are not built: said, not failed.
-        return StageResult(stage, isMended ? .notRun(reason: "ftfy's repairs are not built yet; \(detail)") : .failed(cause: detail), absolute: Double(wrong.count))
+        return StageResult(
+            stage, isMended ? .notRun(reason: "ftfy's repairs are not built yet; \(detail)") : .failed(cause: detail),
+            absolute: Double(wrong.count))
     }
 }

@@ -28,7 +28,8 @@ public struct Blueprint: Sendable, Equatable {
         self.config = config
         embedWidth = try top.integer("embed_dim")
         let quick = try top.bool("quick_gelu", default: false)
-        let vision = try VisionShape(config["vision_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
+        let vision = try VisionShape(
+            config["vision_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
         self.vision = vision
         text = try TextShape(config["text_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
         hasTextPrefix = try top.bool("custom_text", default: false)
@@ -73,7 +74,8 @@ public struct VisionShape: Sendable, Equatable {
                 "final_ln_after_pool", "act_kwargs", "norm_kwargs", "output_tokens", "pos_embed_type",
             ],
             unless: [
-                "ls_init_value": .null, "patch_dropout": 0, "attentional_pool": false, "qk_norm": false, "scaled_cosine_attn": false,
+                "ls_init_value": .null, "patch_dropout": 0, "attentional_pool": false, "qk_norm": false,
+                "scaled_cosine_attn": false,
                 "scale_heads": false, "scale_attn_inner": false, "scale_attn": false, "scale_fc": false,
                 "block_type": "default",
             ])
@@ -105,23 +107,30 @@ public struct VisionShape: Sendable, Equatable {
     private init(timm json: JSON, embedWidth: Int, path: String) throws {
         let name = json["timm_model_name"]?.string ?? ""
         guard let sizes = Self.timmSizes(name) else {
-            throw Failure(.badData, path, "vision_cfg.timm_model_name: \(name) is not a tower this version builds (vit_*_siglip_*)")
+            throw Failure(
+                .badData, path,
+                "vision_cfg.timm_model_name: \(name) is not a tower this version builds (vit_*_siglip_*)")
         }
         let cfg = try ConfigReader(
             json, path: path, section: "vision_cfg",
-            known: ["timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj", "timm_model_kwargs", "image_size", "timm_proj_bias"],
+            known: [
+                "timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj", "timm_model_kwargs", "image_size",
+                "timm_proj_bias",
+            ],
             unless: ["timm_drop": 0, "timm_drop_path": .null, "patch_dropout": 0])
         let kwargs = try ConfigReader(
             json["timm_model_kwargs"] ?? .object([:]), path: path, section: "timm_model_kwargs",
             known: ["img_size", "patch_size", "embed_dim", "depth", "num_heads", "mlp_ratio"])
         try cfg.expect("timm_pool", "map")
-        (height, width) = try kwargs.has("img_size") ? kwargs.size("img_size", default: 224) : cfg.size("image_size", default: 224)
+        (height, width) =
+            try kwargs.has("img_size") ? kwargs.size("img_size", default: 224) : cfg.size("image_size", default: 224)
         patch = try kwargs.integer("patch_size", default: sizes.patch)
         let towerWidth = try kwargs.integer("embed_dim", default: sizes.width)
         blocks = TransformerShape(
             width: towerWidth, layers: try kwargs.integer("depth", default: sizes.layers),
             heads: try kwargs.integer("num_heads", default: sizes.heads),
-            mlpWidth: Int(Double(towerWidth) * (try kwargs.number("mlp_ratio", default: sizes.mlpRatio))), activation: .gelu,
+            mlpWidth: Int(Double(towerWidth) * (try kwargs.number("mlp_ratio", default: sizes.mlpRatio))),
+            activation: .gelu,
             epsilon: 1e-6)
         guard towerWidth % blocks.heads == 0 else { throw kwargs.wrong("num_heads", "does not divide \(towerWidth)") }
         style = .timm
@@ -134,12 +143,15 @@ public struct VisionShape: Sendable, Equatable {
             "timm_proj", default: "linear",
             ["none": .none, "linear": .linear(bias: try cfg.bool("timm_proj_bias", default: false))])
         if projection == .none, towerWidth != embedWidth {
-            throw cfg.wrong("timm_proj", "without a projection embed_dim (\(embedWidth)) must be the tower's width (\(towerWidth))")
+            throw cfg.wrong(
+                "timm_proj", "without a projection embed_dim (\(embedWidth)) must be the tower's width (\(towerWidth))")
         }
         self.embedWidth = embedWidth
     }
 
-    private static func timmSizes(_ name: String) -> (patch: Int, width: Int, layers: Int, heads: Int, mlpRatio: Double)? {
+    private static func timmSizes(_ name: String) -> (
+        patch: Int, width: Int, layers: Int, heads: Int, mlpRatio: Double
+    )? {
         let words = name.split(separator: ".")[0].split(separator: "_")
         guard words.count == 5, words[0] == "vit", words[3] == "siglip", words[2].hasPrefix("patch"),
             let patch = Int(words[2].dropFirst(5))
@@ -177,12 +189,15 @@ public struct TextShape: Sendable, Equatable {
         let cfg = try ConfigReader(
             json, path: path, section: "text_cfg",
             known: [
-                "context_length", "vocab_size", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs", "width", "heads",
-                "layers", "mlp_ratio", "pad_id", "eos_id", "no_causal_mask", "final_ln_after_pool", "pool_type", "proj_bias",
+                "context_length", "vocab_size", "hf_tokenizer_name", "tokenizer_mode", "tokenizer_kwargs", "width",
+                "heads",
+                "layers", "mlp_ratio", "pad_id", "eos_id", "no_causal_mask", "final_ln_after_pool", "pool_type",
+                "proj_bias",
                 "proj_type", "output_tokens", "act_kwargs", "norm_kwargs",
             ],
             unless: [
-                "ls_init_value": .null, "embed_cls": false, "qk_norm": false, "scaled_cosine_attn": false, "scale_heads": false,
+                "ls_init_value": .null, "embed_cls": false, "qk_norm": false, "scaled_cosine_attn": false,
+                "scale_heads": false,
                 "scale_attn_inner": false, "scale_attn": false, "scale_fc": false, "block_type": "default",
             ])
         contextLength = try cfg.integer("context_length", default: 77)
@@ -199,9 +214,11 @@ public struct TextShape: Sendable, Equatable {
             "pool_type", default: "argmax",
             ["argmax": .argmax, "last": .last, "first": .first, "eos": .eos(try cfg.integer("eos_id", default: 2))])
         let linear = try cfg.bool("proj_bias", default: false)
-        projection = try cfg.choice("proj_type", default: "linear", ["linear": linear ? .linear : .matrix, "none": .none])
+        projection = try cfg.choice(
+            "proj_type", default: "linear", ["linear": linear ? .linear : .matrix, "none": .none])
         if projection == .none, width != embedWidth {
-            throw cfg.wrong("proj_type", "without a projection embed_dim (\(embedWidth)) must be the tower's width (\(width))")
+            throw cfg.wrong(
+                "proj_type", "without a projection embed_dim (\(embedWidth)) must be the tower's width (\(width))")
         }
         padding = try cfg.integer("pad_id", default: 0)
         self.embedWidth = embedWidth

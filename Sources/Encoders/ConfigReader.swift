@@ -31,7 +31,9 @@ struct ConfigReader {
 
     func wrong(_ key: String, _ problem: String) -> Failure { Failure(.badData, path, "\(section).\(key): \(problem)") }
 
-    private func value<Value>(_ key: String, _ type: String, _ fallback: Value?, _ read: (JSON) -> Value?) throws -> Value {
+    private func value<Value>(_ key: String, _ type: String, _ fallback: Value?, _ read: (JSON) -> Value?) throws
+        -> Value
+    {
         guard let json = members[key], !json.isNull else {
             guard let fallback else { throw wrong(key, "is missing") }
             return fallback
@@ -44,7 +46,9 @@ struct ConfigReader {
     func integer(_ key: String, default fallback: Int? = nil) throws -> Int {
         let value = try value(key, "an integer", fallback, \.integer)
         guard value >= 0, value < 1 << 31 else { throw wrong(key, "\(value) is out of range") }
-        guard value > 0 || key.hasSuffix("_id") || key == "layers" || key == "depth" else { throw wrong(key, "must be positive") }
+        guard value > 0 || key.hasSuffix("_id") || key == "layers" || key == "depth" else {
+            throw wrong(key, "must be positive")
+        }
         return value
     }
 
@@ -52,9 +56,13 @@ struct ConfigReader {
         try value(key, "a number", fallback, \.number)
     }
 
-    func bool(_ key: String, default fallback: Bool? = nil) throws -> Bool { try value(key, "true or false", fallback, \.bool) }
+    func bool(_ key: String, default fallback: Bool? = nil) throws -> Bool {
+        try value(key, "true or false", fallback, \.bool)
+    }
 
-    func string(_ key: String, default fallback: String? = nil) throws -> String { try value(key, "a text", fallback, \.string) }
+    func string(_ key: String, default fallback: String? = nil) throws -> String {
+        try value(key, "a text", fallback, \.string)
+    }
 
     func choice<Value>(_ key: String, default fallback: String, _ choices: [String: Value]) throws -> Value {
         let word = try string(key, default: fallback)
@@ -69,7 +77,8 @@ struct ConfigReader {
     /// One number for a square, [height, width] otherwise.
     func size(_ key: String, default fallback: Int) throws -> (height: Int, width: Int) {
         if let pair = members[key]?.array {
-            guard pair.count == 2, let height = pair[0].integer, let width = pair[1].integer, height > 0, width > 0 else {
+            guard pair.count == 2, let height = pair[0].integer, let width = pair[1].integer, height > 0, width > 0
+            else {
                 throw wrong(key, "needs [height, width]")
             }
             return (height, width)
@@ -81,14 +90,16 @@ struct ConfigReader {
     /// GELU by the error function unless the configuration says otherwise.
     func activation(quickGELU: Bool) throws -> Activation {
         guard has("act_kwargs") else { return quickGELU ? .quickGELU : .gelu }
-        let kwargs = try ConfigReader(members["act_kwargs"]!, path: path, section: section + ".act_kwargs", known: ["approximate"])
+        let kwargs = try ConfigReader(
+            members["act_kwargs"]!, path: path, section: section + ".act_kwargs", known: ["approximate"])
         if quickGELU { throw wrong("act_kwargs", "cannot be combined with quick_gelu") }
         return try kwargs.choice("approximate", default: "none", ["none": .gelu, "tanh": .geluTanh])
     }
 
     func epsilon(default fallback: Double) throws -> Float {
         guard has("norm_kwargs") else { return Float(fallback) }
-        let kwargs = try ConfigReader(members["norm_kwargs"]!, path: path, section: section + ".norm_kwargs", known: ["eps"])
+        let kwargs = try ConfigReader(
+            members["norm_kwargs"]!, path: path, section: section + ".norm_kwargs", known: ["eps"])
         return Float(try kwargs.number("eps", default: fallback))
     }
 }

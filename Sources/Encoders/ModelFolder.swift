@@ -19,7 +19,9 @@ public struct ModelFolder: Sendable {
     public init(_ path: String) throws {
         self.path = path
         let file = path + "/" + Self.configName
-        guard FileManager.default.fileExists(atPath: path) else { throw Failure(.inputMissing, path, "no such model folder") }
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw Failure(.inputMissing, path, "no such model folder")
+        }
         let json = try JSON(file: file)
         guard let model = json["model_cfg"] else { throw Failure(.badData, file, "has no model_cfg") }
         blueprint = try Blueprint(model, path: file)
@@ -36,10 +38,13 @@ public struct ModelFolder: Sendable {
         let model = try DualEncoder(source, blueprint)
         let used = Set(model.parameters.map(\.name))
         // Buffers that some files carry and that are made, not learned.
-        let extra = source.file.names.filter { !used.contains($0) && !$0.hasSuffix("attn_mask") && !$0.hasSuffix("position_ids") }
+        let extra = source.file.names.filter {
+            !used.contains($0) && !$0.hasSuffix("attn_mask") && !$0.hasSuffix("position_ids")
+        }
         if !extra.isEmpty {
             throw Failure(
-                .badData, path, "holds tensors this configuration has no place for: \(extra.prefix(3).joined(separator: ", "))",
+                .badData, path,
+                "holds tensors this configuration has no place for: \(extra.prefix(3).joined(separator: ", "))",
                 remedy: "The weights belong to another model configuration")
         }
         return model

@@ -17,7 +17,8 @@ public struct TokenBatch: Sendable, Equatable {
     public subscript(row: Int) -> ArraySlice<Int32> { ids[row * contextLength..<(row + 1) * contextLength] }
 
     public func slice(_ rows: Range<Int>) -> TokenBatch {
-        TokenBatch(Array(ids[rows.lowerBound * contextLength..<rows.upperBound * contextLength]), contextLength: contextLength)
+        TokenBatch(
+            Array(ids[rows.lowerBound * contextLength..<rows.upperBound * contextLength]), contextLength: contextLength)
     }
 }
 
@@ -34,8 +35,10 @@ public struct TextTransformer: Module {
     init(_ source: some ParameterSource, _ shape: TextShape, prefix: String) throws {
         self.shape = shape
         let width = shape.blocks.width
-        embedding = try source.parameter(prefix + "token_embedding.weight", [shape.vocabulary, width], .normal(deviation: 0.02))
-        positions = try source.parameter(prefix + "positional_embedding", [shape.contextLength, width], .normal(deviation: 0.01))
+        embedding = try source.parameter(
+            prefix + "token_embedding.weight", [shape.vocabulary, width], .normal(deviation: 0.02))
+        positions = try source.parameter(
+            prefix + "positional_embedding", [shape.contextLength, width], .normal(deviation: 0.01))
         transformer = try Transformer(source, prefix + "transformer.resblocks", shape.blocks, .openCLIPText)
         norm = try LayerNorm(source, prefix + "ln_final", width, epsilon: shape.blocks.epsilon)
         let start = Initial.normal(deviation: 1 / Double(width).squareRoot())
@@ -54,8 +57,12 @@ public struct TextTransformer: Module {
     ///     nothing, so the result is the same for less work.
     ///   - trace: sees the tokens [N,D] after each block
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ tokens: TokenBatch, isPacked: Bool = true, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
-        precondition(tokens.contextLength <= shape.contextLength, "texts of \(tokens.contextLength) tokens, context \(shape.contextLength)")
+    public func callAsFunction(_ tokens: TokenBatch, isPacked: Bool = true, trace: ((Int, Tensor) -> Void)? = nil)
+        -> Tensor
+    {
+        precondition(
+            tokens.contextLength <= shape.contextLength,
+            "texts of \(tokens.contextLength) tokens, context \(shape.contextLength)")
         let device = embedding.value.device
         let ends = (0..<tokens.count).map { readPosition(tokens[$0]) }
         let lengths = ends.map { shape.isCausal && isPacked ? $0 + 1 : tokens.contextLength }

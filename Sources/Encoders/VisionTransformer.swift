@@ -22,7 +22,8 @@ public struct VisionTransformer: Module {
         let small = Initial.normal(deviation: 1 / Double(width).squareRoot())
         switch shape.style {
         case .openCLIPImage, .openCLIPText:
-            patchWeight = try source.parameter("visual.conv1.weight", [width, 3, patch, patch], .fanIn(3 * patch * patch))
+            patchWeight = try source.parameter(
+                "visual.conv1.weight", [width, 3, patch, patch], .fanIn(3 * patch * patch))
             classToken = try source.parameter("visual.class_embedding", [width], small)
             positions = try source.parameter("visual.positional_embedding", [shape.patches + 1, width], small)
             if shape.hasNormBefore { normBefore = try LayerNorm(source, "visual.ln_pre", width, epsilon: epsilon) }
@@ -32,7 +33,8 @@ public struct VisionTransformer: Module {
         case .timm:
             let path = "visual.trunk"
             let fanIn = 3 * patch * patch
-            patchWeight = try source.parameter(path + ".patch_embed.proj.weight", [width, 3, patch, patch], .xavier(fanIn, width))
+            patchWeight = try source.parameter(
+                path + ".patch_embed.proj.weight", [width, 3, patch, patch], .xavier(fanIn, width))
             patchBias = try source.parameter(path + ".patch_embed.proj.bias", [width], .zeros)
             positions = try source.parameter(path + ".pos_embed", [1, shape.patches, width], small)
             transformer = try Transformer(source, path + ".blocks", shape.blocks, shape.style)
@@ -40,7 +42,9 @@ public struct VisionTransformer: Module {
             pool = try AttentionPool(source, path + ".attn_pool", shape.blocks)
             if case .linear(let bias) = shape.projection {
                 projection = try source.parameter("visual.head.proj.weight", [shape.embedWidth, width], .fanIn(width))
-                if bias { projectionBias = try source.parameter("visual.head.proj.bias", [shape.embedWidth], .fanIn(width)) }
+                if bias {
+                    projectionBias = try source.parameter("visual.head.proj.bias", [shape.embedWidth], .fanIn(width))
+                }
             }
         }
     }
@@ -88,7 +92,8 @@ public struct VisionTransformer: Module {
         case .average:
             let patches = (0..<segments.count).flatMap { s in segments[s].dropFirst().map { Int32($0) } }
             let kept = Segments(count: segments.count, length: patches.count / segments.count)
-            let y = gatherRows(shape.isNormAfterPooling ? x : normAfter(x), x.device.tensor(patches, shape: [patches.count]))
+            let y = gatherRows(
+                shape.isNormAfterPooling ? x : normAfter(x), x.device.tensor(patches, shape: [patches.count]))
             return shape.isNormAfterPooling ? normAfter(segmentMean(y, kept)) : segmentMean(y, kept)
         }
     }

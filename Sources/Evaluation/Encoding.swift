@@ -13,7 +13,9 @@ public struct LoadedModel: Sendable {
     public let tokenizer: any Tokenizer
     public let name: String
 
-    public init(model: DualEncoder, preprocess: Preprocess, preprocessConfig: JSON, tokenizer: any Tokenizer, name: String) {
+    public init(
+        model: DualEncoder, preprocess: Preprocess, preprocessConfig: JSON, tokenizer: any Tokenizer, name: String
+    ) {
         self.model = model
         self.preprocess = preprocess
         self.preprocessConfig = preprocessConfig
@@ -29,9 +31,11 @@ public struct LoadedModel: Sendable {
         let folder = try ModelFolder(path)
         model = try folder.load(on: device)
         let vision = folder.blueprint.vision
-        preprocess = try Preprocess(folder.preprocess, height: vision.height, width: vision.width, path: path + "/" + ModelFolder.configName)
+        preprocess = try Preprocess(
+            folder.preprocess, height: vision.height, width: vision.width, path: path + "/" + ModelFolder.configName)
         guard preprocess.height == vision.height, preprocess.width == vision.width else {
-            throw Failure(.badData, path + "/" + ModelFolder.configName, "preprocess_cfg.size is not the model's image size")
+            throw Failure(
+                .badData, path + "/" + ModelFolder.configName, "preprocess_cfg.size is not the model's image size")
         }
         preprocessConfig = folder.preprocess
         let own = path + "/tokenizer"
@@ -42,13 +46,15 @@ public struct LoadedModel: Sendable {
         } else {
             let vocabulary = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
             guard FileManager.default.fileExists(atPath: vocabulary) else {
-                throw Failure(.inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")
+                throw Failure(
+                    .inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")
             }
             self.tokenizer = try BPETokenizer(vocabulary: vocabulary)
         }
         guard self.tokenizer.vocabularySize <= folder.blueprint.text.vocabulary else {
             throw Failure(
-                .badData, path, "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(folder.blueprint.text.vocabulary)",
+                .badData, path,
+                "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(folder.blueprint.text.vocabulary)",
                 remedy: "Pass the tokenizer it was trained with: --tokenizer Tokenizers/NAME")
         }
         name = (path as NSString).standardizingPath
@@ -72,7 +78,8 @@ public struct LoadedModel: Sendable {
     ///
     /// - Throws: what `load` throws, for the first image that fails.
     public func encode(
-        images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in }, _ load: @Sendable (Int) throws -> PixelImage
+        images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
+        _ load: @Sendable (Int) throws -> PixelImage
     ) throws -> [Float] {
         let size = 3 * preprocess.height * preprocess.width
         var features: [Float] = []
@@ -86,7 +93,8 @@ public struct LoadedModel: Sendable {
                     nonisolated(unsafe) let (pixels, failures) = (pixels.baseAddress!, failures.baseAddress!)
                     DispatchQueue.concurrentPerform(iterations: range.count) { index in
                         do {
-                            preprocess.normalized(preprocess.geometry(try load(start + index)), into: pixels + index * size)
+                            preprocess.normalized(
+                                preprocess.geometry(try load(start + index)), into: pixels + index * size)
                         } catch { failures[index] = error }
                     }
                 }

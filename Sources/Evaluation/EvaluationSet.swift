@@ -36,10 +36,14 @@ public struct EvaluationSet: Sendable {
             let shard = try Shard(file)
             return try shard.samples.map { sample in
                 @Sendable func fail(_ fault: SampleFault) -> Failure {
-                    Failure(.badData, "\(file): \(sample.key)", fault.description, remedy: "An evaluation leaves nothing out: mend the sample")
+                    Failure(
+                        .badData, "\(file): \(sample.key)", fault.description,
+                        remedy: "An evaluation leaves nothing out: mend the sample")
                 }
                 do throws(SampleFault) {
-                    let captions = task.kind == .retrieval ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
+                    let captions =
+                        task.kind == .retrieval
+                        ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
                     let classIndex = task.kind == .classification ? try shard.classIndex(sample) : nil
                     return Item(key: sample.key, classIndex: classIndex, captions: captions) {
                         do throws(SampleFault) { return try shard.image(sample) } catch { throw fail(error) }
@@ -51,30 +55,38 @@ public struct EvaluationSet: Sendable {
 
     private static func isImageFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return false }
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return false
+        }
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return !names.contains { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
     }
 
     private static func imageFolder(_ path: String, classes: Int) throws -> [Item] {
         let manager = FileManager.default
-        let folders = try manager.contentsOfDirectory(atPath: path).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-            .filter { name in
-                var isFolder: ObjCBool = false
-                return manager.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
-            }
+        let folders = try manager.contentsOfDirectory(atPath: path).sorted {
+            $0.utf8.lexicographicallyPrecedes($1.utf8)
+        }
+        .filter { name in
+            var isFolder: ObjCBool = false
+            return manager.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
+        }
         guard classes == 0 || folders.count == classes else {
             throw Failure(.badData, path, "has \(folders.count) class folders, the task has \(classes) classes")
         }
         return try folders.enumerated().flatMap { index, folder in
-            try manager.contentsOfDirectory(atPath: path + "/" + folder).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-                .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
-                .map { name in
-                    let file = "\(path)/\(folder)/\(name)"
-                    return Item(key: "\(folder)/\((name as NSString).deletingPathExtension)", classIndex: index, captions: []) {
-                        try image(file)
-                    }
+            try manager.contentsOfDirectory(atPath: path + "/" + folder).sorted {
+                $0.utf8.lexicographicallyPrecedes($1.utf8)
+            }
+            .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
+            .map { name in
+                let file = "\(path)/\(folder)/\(name)"
+                return Item(
+                    key: "\(folder)/\((name as NSString).deletingPathExtension)", classIndex: index, captions: []
+                ) {
+                    try image(file)
                 }
+            }
         }
     }
 

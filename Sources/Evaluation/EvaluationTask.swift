@@ -21,7 +21,8 @@ public struct EvaluationTask: Sendable {
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String) throws {
         guard FileManager.default.fileExists(atPath: path) else {
-            throw Failure(.inputMissing, path, "no such task", remedy: "See Evals/tasks for those that come with Diptych")
+            throw Failure(
+                .inputMissing, path, "no such task", remedy: "See Evals/tasks for those that come with Diptych")
         }
         let section = try Section(file: path)
         name = try section.string("name")

@@ -61,7 +61,9 @@ public struct Evaluator: Sendable {
     ) throws -> EvaluationResult {
         let start = Machine.now()
         let items = set.items
-        let features = try model.encode(images: items.count, progress: { progress("images", $0, items.count) }) { try items[$0].image() }
+        let features = try model.encode(images: items.count, progress: { progress("images", $0, items.count) }) {
+            try items[$0].image()
+        }
         let width = model.model.blueprint.embedWidth
         let device = model.model.device
         let images = device.tensor(features, shape: [items.count, width])
@@ -69,35 +71,44 @@ public struct Evaluator: Sendable {
         var shown: [EvaluationExample] = []
         switch task.kind {
         case .classification:
-            let texts = task.classNames.flatMap { name in task.templates.map { $0.replacingOccurrences(of: "{}", with: name) } }
+            let texts = task.classNames.flatMap { name in
+                task.templates.map { $0.replacingOccurrences(of: "{}", with: name) }
+            }
             let encoded = model.encode(texts: texts) { progress("prompts", $0, texts.count) }
             let classes = task.classNames.count
-            let weights = Classification.weights(features: encoded, classes: classes, templates: task.templates.count, width: width)
-            let top = Classification.top(min(5, classes), images: images, weights: device.tensor(weights, shape: [classes, width]))
+            let weights = Classification.weights(
+                features: encoded, classes: classes, templates: task.templates.count, width: width)
+            let top = Classification.top(
+                min(5, classes), images: images, weights: device.tensor(weights, shape: [classes, width]))
             let targets = items.map { $0.classIndex ?? 0 }
             if let wrong = targets.firstIndex(where: { $0 >= classes }) {
-                throw Failure(.badData, items[wrong].key, "class \(targets[wrong]) is outside of the task's \(classes) classes")
+                throw Failure(
+                    .badData, items[wrong].key, "class \(targets[wrong]) is outside of the task's \(classes) classes")
             }
             metrics = Classification.metrics(top: top, targets: targets, classes: classes)
             shown = try set.spread(examples).map { index in
                 let answers = top[index].prefix(3).map { c in
                     let score = dot(features, index, weights, c, width)
-                    return EvaluationExample.Answer(picture: nil, text: task.classNames[c], score: score, isRight: c == targets[index])
+                    return EvaluationExample.Answer(
+                        picture: nil, text: task.classNames[c], score: score, isRight: c == targets[index])
                 }
-                return EvaluationExample(query: task.classNames[targets[index]], picture: try set.thumbnail(index), answers: answers)
+                return EvaluationExample(
+                    query: task.classNames[targets[index]], picture: try set.thumbnail(index), answers: answers)
             }
         case .retrieval:
             let texts = items.flatMap(\.captions)
             let owner = items.enumerated().flatMap { index, item in item.captions.map { _ in index } }
             let encoded = model.encode(texts: texts) { progress("captions", $0, texts.count) }
-            let ranks = Retrieval.ranks(images: images, texts: device.tensor(encoded, shape: [texts.count, width]), owner: owner)
+            let ranks = Retrieval.ranks(
+                images: images, texts: device.tensor(encoded, shape: [texts.count, width]), owner: owner)
             metrics = Retrieval.metrics(ranks, owner: owner)
             shown = try set.spread(examples).map { index in
                 let text = owner.firstIndex(of: index)!
                 let scores = items.indices.map { dot(encoded, text, features, $0, width) }
                 let best = items.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }.prefix(5)
                 let answers = try best.map {
-                    EvaluationExample.Answer(picture: try set.thumbnail($0), text: items[$0].key, score: scores[$0], isRight: $0 == index)
+                    EvaluationExample.Answer(
+                        picture: try set.thumbnail($0), text: items[$0].key, score: scores[$0], isRight: $0 == index)
                 }
                 return EvaluationExample(query: texts[text], picture: nil, answers: answers)
             }
@@ -117,9 +128,12 @@ public struct Evaluator: Sendable {
 
     /// The first 16 hexadecimal digits of the SHA-256 of everything the figures depend on but the weights.
     private func protocolHash(_ model: LoadedModel) -> String {
-        let split = set.items.map { "\($0.key)\t\($0.classIndex.map(String.init) ?? "")\t\($0.captions.joined(separator: "\n"))" }
+        let split = set.items.map {
+            "\($0.key)\t\($0.classIndex.map(String.init) ?? "")\t\($0.captions.joined(separator: "\n"))"
+        }
         let json: JSON = [
-            "class_names": .array(task.classNames.map { .string($0) }), "templates": .array(task.templates.map { .string($0) }),
+            "class_names": .array(task.classNames.map { .string($0) }),
+            "templates": .array(task.templates.map { .string($0) }),
             "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(model.tokenizer.digest),
             "context_length": .integer(model.model.blueprint.text.contextLength),
             "split": .string(SHA256.hex(split.joined(separator: "\0"))), "ties": "lower index first",

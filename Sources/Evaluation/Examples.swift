@@ -39,9 +39,12 @@ extension EvaluationSet {
         let image = try items[index].image()
         let scale = 96 / Double(max(image.width, image.height))
         func side(_ length: Int) -> Int { max(1, Int(Double(length) * scale)) }
-        return image.resized(width: side(image.width), height: side(image.height)).jpeg(quality: 82).base64EncodedString()
+        return image.resized(width: side(image.width), height: side(image.height)).jpeg(quality: 82)
+            .base64EncodedString()
     }
 
     /// Evenly spaced samples.
-    func spread(_ count: Int) -> [Int] { (0..<min(count, items.count)).map { $0 * items.count / min(count, items.count) } }
+    func spread(_ count: Int) -> [Int] {
+        (0..<min(count, items.count)).map { $0 * items.count / min(count, items.count) }
+    }
 }

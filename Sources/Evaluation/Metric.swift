@@ -13,7 +13,9 @@ public struct Metric: Sendable {
     }
 
     static func mean(_ name: String, _ values: [Double]) -> Metric {
-        Metric(name, count: values.count) { sample in sample.reduce(0) { $0 + values[$1] } / Double(max(1, sample.count)) }
+        Metric(name, count: values.count) { sample in
+            sample.reduce(0) { $0 + values[$1] } / Double(max(1, sample.count))
+        }
     }
 
     public var value: Double { evaluate(Array(0..<count)) }

@@ -11,9 +11,13 @@ public enum TextList {
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
         let folder = (path as NSString).deletingLastPathComponent
-        let candidates = [(folder.isEmpty ? "." : folder) + "/" + parts[0], parts[0], cacheFolder + "/benchmark/" + parts[0]]
+        let candidates = [
+            (folder.isEmpty ? "." : folder) + "/" + parts[0], parts[0], cacheFolder + "/benchmark/" + parts[0],
+        ]
         guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw section.wrong(key, "no such file \(parts[0]) (looked beside the file, here and in \(cacheFolder)/benchmark)", remedy: "Run scripts/setup")
+            throw section.wrong(
+                key, "no such file \(parts[0]) (looked beside the file, here and in \(cacheFolder)/benchmark)",
+                remedy: "Run scripts/setup")
         }
         if parts.count == 1 {
             let lines = String(decoding: try readFile(file), as: UTF8.self).split(separator: "\n").map(String.init)

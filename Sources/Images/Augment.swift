@@ -17,14 +17,18 @@ public struct Augmentation: Sendable, Equatable {
     }
 
     /// torchvision's RandomResizedCrop (ten tries, then the centre), then the flip.
-    public func callAsFunction(_ image: PixelImage, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream) -> PixelImage {
+    public func callAsFunction(
+        _ image: PixelImage, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
+    ) -> PixelImage {
         let box = crop(image, &random)
         let resized = image.cropped(left: box.left, top: box.top, width: box.width, height: box.height)
             .resized(width: width, height: height, filter)
         return flip > 0 && random.uniform() < flip ? resized.flipped() : resized
     }
 
-    private func crop(_ image: PixelImage, _ random: inout RandomStream) -> (left: Int, top: Int, width: Int, height: Int) {
+    private func crop(_ image: PixelImage, _ random: inout RandomStream) -> (
+        left: Int, top: Int, width: Int, height: Int
+    ) {
         let area = Double(image.width * image.height)
         for _ in 0..<10 {
             let target = area * random.uniform(scale.lowerBound, scale.upperBound)
@@ -33,7 +37,8 @@ public struct Augmentation: Sendable, Equatable {
             let height = Int((target / aspect).squareRoot().rounded())
             guard width > 0, height > 0, width <= image.width, height <= image.height else { continue }
             return (
-                random.integer(below: image.width - width + 1), random.integer(below: image.height - height + 1), width, height
+                random.integer(below: image.width - width + 1), random.integer(below: image.height - height + 1), width,
+                height
             )
         }
         let aspect = min(max(Double(image.width) / Double(image.height), ratio.lowerBound), ratio.upperBound)

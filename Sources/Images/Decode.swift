@@ -37,7 +37,9 @@ extension PixelImage {
             decode = cc_decode_webp
         } else if head.starts(with: Array("GIF8".utf8)) {
             throw ImageFault(reason: .unsupported, detail: "GIF")
-        } else if head.starts(with: Array("BM".utf8)) || head.starts(with: Array("II*".utf8)) || head.starts(with: Array("MM".utf8)) {
+        } else if head.starts(with: Array("BM".utf8)) || head.starts(with: Array("II*".utf8))
+            || head.starts(with: Array("MM".utf8))
+        {
             throw ImageFault(reason: .unsupported, detail: "BMP or TIFF")
         } else {
             throw ImageFault(reason: .notAnImage, detail: "neither JPEG, PNG nor WebP")

@@ -15,7 +15,9 @@ public struct PixelImage: Equatable, Sendable {
     /// The part with this corner and size; it must lie inside.
     public func cropped(left: Int, top: Int, width: Int, height: Int) -> PixelImage {
         if left == 0, top == 0, width == self.width, height == self.height { return self }
-        precondition(left >= 0 && top >= 0 && left + width <= self.width && top + height <= self.height, "crop outside of the image")
+        precondition(
+            left >= 0 && top >= 0 && left + width <= self.width && top + height <= self.height,
+            "crop outside of the image")
         var out = [UInt8]()
         out.reserveCapacity(width * height * 3)
         for y in top..<top + height {
@@ -40,7 +42,8 @@ public struct PixelImage: Equatable, Sendable {
         var out = [UInt8](repeating: fill, count: width * height * 3)
         for y in 0..<self.height {
             let target = ((y + top) * width + left) * 3
-            out.replaceSubrange(target..<target + self.width * 3, with: pixels[y * self.width * 3..<(y + 1) * self.width * 3])
+            out.replaceSubrange(
+                target..<target + self.width * 3, with: pixels[y * self.width * 3..<(y + 1) * self.width * 3])
         }
         return PixelImage(width: width, height: height, pixels: out)
     }

@@ -26,30 +26,40 @@ public struct Preprocess: Sendable, Equatable {
 
     /// - Throws: `Failure(.badData)` naming the key.
     public init(_ json: JSON, height: Int, width: Int, path: String) throws {
-        func wrong(_ key: String, _ problem: String) -> Failure { Failure(.badData, path, "preprocess_cfg.\(key): \(problem)") }
+        func wrong(_ key: String, _ problem: String) -> Failure {
+            Failure(.badData, path, "preprocess_cfg.\(key): \(problem)")
+        }
         let known = ["size", "image_size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"]
         for key in (json.object ?? [:]).keys.sorted() where !known.contains(key) {
             throw wrong(key, "unknown key" + (didYouMean(key, among: known).map { "; did you mean \($0)?" } ?? ""))
         }
         func triple(_ key: String, _ fallback: [Float]) throws -> [Float] {
             guard let value = json[key], !value.isNull else { return fallback }
-            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3 else { throw wrong(key, "needs three numbers") }
+            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3 else {
+                throw wrong(key, "needs three numbers")
+            }
             return numbers.map { Float($0) }
         }
         self.height = height
         self.width = width
         if let size = json["size"] ?? json["image_size"], !size.isNull {
             let sides = size.array?.compactMap(\.integer) ?? [size.integer, size.integer].compactMap { $0 }
-            guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else { throw wrong("size", "needs a side or [height, width]") }
+            guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else {
+                throw wrong("size", "needs a side or [height, width]")
+            }
             (self.height, self.width) = (sides[0], sides[1])
         }
         mean = try triple("mean", Self.clipMean)
         deviation = try triple("std", Self.clipDeviation)
         let filterName = json["interpolation"]?.string ?? "bicubic"
-        guard let filter = ResampleFilter(rawValue: filterName) else { throw wrong("interpolation", "\(filterName) is not bicubic or bilinear") }
+        guard let filter = ResampleFilter(rawValue: filterName) else {
+            throw wrong("interpolation", "\(filterName) is not bicubic or bilinear")
+        }
         self.filter = filter
         let modeName = json["resize_mode"]?.string ?? "shortest"
-        guard let mode = ResizeMode(rawValue: modeName) else { throw wrong("resize_mode", "\(modeName) is not shortest, squash or longest") }
+        guard let mode = ResizeMode(rawValue: modeName) else {
+            throw wrong("resize_mode", "\(modeName) is not shortest, squash or longest")
+        }
         self.mode = mode
         fill = UInt8(clamping: json["fill_color"]?.integer ?? 0)
     }
@@ -98,7 +108,9 @@ public struct Preprocess: Sendable, Equatable {
 
     /// [3,H,W] floats: value / 255, minus the mean, over the deviation.
     public func normalized(_ image: PixelImage, into out: UnsafeMutablePointer<Float>) {
-        precondition(image.width == width && image.height == height, "normalising \(image.width)x\(image.height), not \(width)x\(height)")
+        precondition(
+            image.width == width && image.height == height,
+            "normalising \(image.width)x\(image.height), not \(width)x\(height)")
         let table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / deviation[c] } }
         cp_to_planes(image.pixels, out, width * height, table)
     }
@@ -122,7 +134,8 @@ extension PixelImage {
         }
         func offset(_ whole: Int, _ part: Int) -> Int { Int((Double(whole - part) / 2).rounded(.toNearestOrEven)) }
         return image.cropped(
-            left: offset(image.width, newWidth), top: offset(image.height, newHeight), width: newWidth, height: newHeight)
+            left: offset(image.width, newWidth), top: offset(image.height, newHeight), width: newWidth,
+            height: newHeight)
     }
 }
 

@@ -61,7 +61,8 @@ extension PixelImage {
         guard newWidth != width else { return self }
         let axis = ResampleWeights(from: width, to: newWidth, filter)
         let out = [UInt8](unsafeUninitializedCapacity: newWidth * height * 3) { buffer, count in
-            cp_resample_horizontal(pixels, buffer.baseAddress, height, width, newWidth, axis.first, axis.count, axis.weights, axis.taps)
+            cp_resample_horizontal(
+                pixels, buffer.baseAddress, height, width, newWidth, axis.first, axis.count, axis.weights, axis.taps)
             count = newWidth * height * 3
         }
         return PixelImage(width: newWidth, height: height, pixels: out)
@@ -71,7 +72,8 @@ extension PixelImage {
         guard newHeight != height else { return self }
         let axis = ResampleWeights(from: height, to: newHeight, filter)
         let out = [UInt8](unsafeUninitializedCapacity: width * newHeight * 3) { buffer, count in
-            cp_resample_vertical(pixels, buffer.baseAddress, width * 3, newHeight, axis.first, axis.count, axis.weights, axis.taps)
+            cp_resample_vertical(
+                pixels, buffer.baseAddress, width * 3, newHeight, axis.first, axis.count, axis.weights, axis.taps)
             count = width * newHeight * 3
         }
         return PixelImage(width: width, height: newHeight, pixels: out)

@@ -63,10 +63,13 @@ public struct TransformerBlock: Module {
             start = (.xavier(width, width), .xavier(width, width), .xavier(width, mlp), .xavier(mlp, width))
             biases = (.normal(deviation: 1e-6), .normal(deviation: 1e-6))
         }
-        let names: (norm1: String, qkv: String, bias: String, out: String, norm2: String, expand: String, contract: String)
+        let names:
+            (norm1: String, qkv: String, bias: String, out: String, norm2: String, expand: String, contract: String)
         switch style {
         case .openCLIPImage, .openCLIPText:
-            names = ("ln_1", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+            names = (
+                "ln_1", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"
+            )
         case .timm:
             names = ("norm1", "attn.qkv.weight", "attn.qkv.bias", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
         }
@@ -76,7 +79,8 @@ public struct TransformerBlock: Module {
         out = try Linear(source, "\(path).\(names.out)", width, width, weight: start.out, bias: .zeros)
         norm2 = try LayerNorm(source, "\(path).\(names.norm2)", width, epsilon: shape.epsilon)
         expand = try Linear(source, "\(path).\(names.expand)", width, mlp, weight: start.expand, bias: biases.expand)
-        contract = try Linear(source, "\(path).\(names.contract)", mlp, width, weight: start.contract, bias: biases.contract)
+        contract = try Linear(
+            source, "\(path).\(names.contract)", mlp, width, weight: start.contract, bias: biases.contract)
     }
 
     public func callAsFunction(_ x: Tensor, _ segments: Segments, causal: Bool) -> Tensor {
@@ -113,7 +117,9 @@ public struct Transformer: Module {
     ) -> Tensor {
         var x = x
         for (index, block) in blocks.enumerated() {
-            x = isCheckpointed ? recompute(x) { block($0, segments, causal: causal) } : block(x, segments, causal: causal)
+            x =
+                isCheckpointed
+                ? recompute(x) { block($0, segments, causal: causal) } : block(x, segments, causal: causal)
             trace?(index, x)
         }
         return x

@@ -82,7 +82,9 @@ public struct AdamW: Sendable {
     /// - Parameters:
     ///   - factor: what gradients are multiplied by first (clipping)
     ///   - rate: learning rate
-    public mutating func update(_ parameters: [OptimizedParameter], _ gradients: Gradients, factor: Double, rate: Double) {
+    public mutating func update(
+        _ parameters: [OptimizedParameter], _ gradients: Gradients, factor: Double, rate: Double
+    ) {
         precondition(parameters.map(\.name) == gradients.names, "gradients of another model")
         step += 1
         for (parameter, gradient) in zip(parameters, gradients.tensors) {

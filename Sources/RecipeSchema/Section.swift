@@ -46,7 +46,9 @@ public final class Section {
 
     public func has(_ key: String) -> Bool { value(key) != nil }
 
-    private func require<Value>(_ key: String, _ type: String, _ fallback: Value?, _ convert: (Node) -> Value?) throws -> Value {
+    private func require<Value>(_ key: String, _ type: String, _ fallback: Value?, _ convert: (Node) -> Value?) throws
+        -> Value
+    {
         guard let node = value(key) else {
             guard let fallback else { throw wrong(key, "is missing") }
             return fallback
@@ -61,10 +63,15 @@ public final class Section {
 
     public func optionalString(_ key: String) throws -> String? { has(key) ? try string(key) : nil }
 
-    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws -> Int {
+    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws
+        -> Int
+    {
         let number = try require(key, "an integer", fallback) { $0.int ?? $0.float.flatMap { Int(exactly: $0) } }
         guard range.contains(number) else {
-            throw wrong(key, range.upperBound == .max ? "must be at least \(range.lowerBound)" : "must be in \(range.lowerBound)...\(range.upperBound)")
+            throw wrong(
+                key,
+                range.upperBound == .max
+                    ? "must be at least \(range.lowerBound)" : "must be in \(range.lowerBound)...\(range.upperBound)")
         }
         return number
     }
@@ -73,11 +80,16 @@ public final class Section {
         has(key) ? try integer(key, in: range) : nil
     }
 
-    public func number(_ key: String, default fallback: Double? = nil, in range: ClosedRange<Double> = 0...Double.infinity) throws -> Double {
+    public func number(
+        _ key: String, default fallback: Double? = nil, in range: ClosedRange<Double> = 0...Double.infinity
+    ) throws -> Double {
         // YAML 1.1 wants a dot in 1e-3; people write it without.
         let number = try require(key, "a number", fallback) { $0.float ?? $0.scalar.flatMap { Double($0.string) } }
         guard range.contains(number) else {
-            throw wrong(key, range.upperBound == .infinity ? "must be at least \(range.lowerBound)" : "must be in \(range.lowerBound)...\(range.upperBound)")
+            throw wrong(
+                key,
+                range.upperBound == .infinity
+                    ? "must be at least \(range.lowerBound)" : "must be in \(range.lowerBound)...\(range.upperBound)")
         }
         return number
     }
@@ -105,7 +117,8 @@ public final class Section {
         }
     }
 
-    public func choice<Value: RawRepresentable & CaseIterable>(_ key: String, default fallback: Value? = nil) throws -> Value
+    public func choice<Value: RawRepresentable & CaseIterable>(_ key: String, default fallback: Value? = nil) throws
+        -> Value
     where Value.RawValue == String {
         let word = try string(key, default: fallback?.rawValue)
         guard let value = Value(rawValue: word) else {
@@ -142,7 +155,9 @@ public final class Section {
         for (key, _) in node {
             let name = key.string ?? "?"
             guard !read.contains(name) else { continue }
-            let hint = didYouMean(name, among: read).map { "Did you mean \($0)?" } ?? "Known keys: \(read.sorted().joined(separator: ", "))"
+            let hint =
+                didYouMean(name, among: read).map { "Did you mean \($0)?" }
+                ?? "Known keys: \(read.sorted().joined(separator: ", "))"
             throw Failure(.badData, "\(path):\(key.mark?.line ?? line)", "unknown key \(prefix)\(name)", remedy: hint)
         }
         for child in children { try child.finish() }

@@ -18,7 +18,8 @@ public struct YAMLFile {
 
     private static func sentence(_ error: YamlError) -> String {
         switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
             return "line \(mark.line): \(problem)"
         case .duplicatedKeysInMapping(let duplicates, _):
             return "keys stand twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))"
@@ -49,7 +50,9 @@ public struct YAMLFile {
 
     /// The merged file, to be kept beside the results.
     public func text() throws -> String {
-        do { return try Yams.serialize(node: root, width: 100) } catch { throw Failure(.ourFault, path, "cannot be written as YAML") }
+        do { return try Yams.serialize(node: root, width: 100) } catch {
+            throw Failure(.ourFault, path, "cannot be written as YAML")
+        }
     }
 
     /// Every scalar under its dotted key, to compare two files.
@@ -61,7 +64,9 @@ public struct YAMLFile {
 
     private static func flatten(_ node: Node, _ prefix: String, into out: inout [String: String]) {
         if let mapping = node.mapping {
-            for (key, value) in mapping { flatten(value, (prefix.isEmpty ? "" : prefix + ".") + (key.string ?? "?"), into: &out) }
+            for (key, value) in mapping {
+                flatten(value, (prefix.isEmpty ? "" : prefix + ".") + (key.string ?? "?"), into: &out)
+            }
         } else if let sequence = node.sequence {
             for (index, value) in sequence.enumerated() { flatten(value, "\(prefix)[\(index)]", into: &out) }
         } else {

@@ -26,10 +26,13 @@ struct Chart {
         let ticks = Self.ticks(y0, y1)
         (y0, y1) = (min(y0, ticks.first!), max(y1, ticks.last!))
         func px(_ x: Double) -> String { String(format: "%.1f", left + (x - x0) / (x1 - x0) * (width - left - right)) }
-        func py(_ y: Double) -> String { String(format: "%.1f", height - bottom - (y - y0) / (y1 - y0) * (height - bottom - top)) }
+        func py(_ y: Double) -> String {
+            String(format: "%.1f", height - bottom - (y - y0) / (y1 - y0) * (height - bottom - top))
+        }
         var marks = ""
         for tick in ticks {
-            marks += "<line x1=\"\(left)\" x2=\"\(width - right)\" y1=\"\(py(tick))\" y2=\"\(py(tick))\" stroke=\"var(--line)\"/>"
+            marks +=
+                "<line x1=\"\(left)\" x2=\"\(width - right)\" y1=\"\(py(tick))\" y2=\"\(py(tick))\" stroke=\"var(--line)\"/>"
             marks += "<text x=\"\(left - 6)\" y=\"\(py(tick))\" dy=\"4\" text-anchor=\"end\">\(Self.label(tick))</text>"
         }
         for x in [x0, (x0 + x1) / 2, x1] {
@@ -40,17 +43,25 @@ struct Chart {
             let colour = line.colour == 0 ? "var(--a)" : "var(--b)"
             let bins = Self.bins(line.points, 160)
             if line.points.count > bins.count {
-                let range = bins.map { "\(px($0.x)),\(py($0.high))" } + bins.reversed().map { "\(px($0.x)),\(py($0.low))" }
+                let range =
+                    bins.map { "\(px($0.x)),\(py($0.high))" } + bins.reversed().map { "\(px($0.x)),\(py($0.low))" }
                 marks += "<polygon points=\"\(range.joined(separator: " "))\" fill=\"\(colour)\" opacity=\".16\"/>"
             }
             let path = bins.map { "\(px($0.x)),\(py($0.mean))" }.joined(separator: " ")
-            marks += "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\" stroke-linejoin=\"round\"/>"
+            marks +=
+                "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\" stroke-linejoin=\"round\"/>"
         }
-        let legend = lines.count > 1 ? lines.map { "<span style=\"color:\($0.colour == 0 ? "var(--a)" : "var(--b)")\">\($0.name)</span>" }.joined(separator: " · ") : ""
-        return "<div class=\"card\"><h3>\(HTML.escape(title)) \(legend)</h3><svg viewBox=\"0 0 \(Int(width)) \(Int(height))\">\(marks)</svg></div>"
+        let legend =
+            lines.count > 1
+            ? lines.map { "<span style=\"color:\($0.colour == 0 ? "var(--a)" : "var(--b)")\">\($0.name)</span>" }
+                .joined(separator: " · ") : ""
+        return
+            "<div class=\"card\"><h3>\(HTML.escape(title)) \(legend)</h3><svg viewBox=\"0 0 \(Int(width)) \(Int(height))\">\(marks)</svg></div>"
     }
 
-    private static func bins(_ points: [(x: Double, y: Double)], _ count: Int) -> [(x: Double, low: Double, mean: Double, high: Double)] {
+    private static func bins(_ points: [(x: Double, y: Double)], _ count: Int) -> [(
+        x: Double, low: Double, mean: Double, high: Double
+    )] {
         let size = max(1, (points.count + count - 1) / count)
         return stride(from: 0, to: points.count, by: size).map { start in
             let part = points[start..<min(points.count, start + size)]
@@ -65,11 +76,14 @@ struct Chart {
         let rough = (high - low) / 4
         let magnitude = pow(10, log10(rough).rounded(.down))
         let step = [1, 2, 2.5, 5, 10].map { $0 * magnitude }.first { $0 >= rough }!
-        return stride(from: (low / step).rounded(.down) * step, through: (high / step).rounded(.up) * step + step / 2, by: step).map { $0 }
+        return stride(
+            from: (low / step).rounded(.down) * step, through: (high / step).rounded(.up) * step + step / 2, by: step
+        ).map { $0 }
     }
 
     private static func label(_ value: Double) -> String {
         if abs(value) < 1e-12 { return "0" }
-        return abs(value) >= 0.01 ? String(format: "%g", (value * 1000).rounded() / 1000) : String(format: "%.0e", value)
+        return abs(value) >= 0.01
+            ? String(format: "%g", (value * 1000).rounded() / 1000) : String(format: "%.0e", value)
     }
 }

@@ -20,6 +20,7 @@ public enum ContactSheet {
             <figcaption><b>\(HTML.escape(card.title))</b><br>\(HTML.escape(card.text))</figcaption></figure>
             """
         }
-        return HTML.page(title: title, body: "<h1>\(HTML.escape(title))</h1><div class=\"sheet\">\(items.joined())</div>")
+        return HTML.page(
+            title: title, body: "<h1>\(HTML.escape(title))</h1><div class=\"sheet\">\(items.joined())</div>")
     }
 }

@@ -23,7 +23,9 @@ public struct RunReport {
         validation = lines.filter { $0["validation_loss"] != nil }
         recipe = (try? String(decoding: readFile(folder + "/recipe.yaml"), as: UTF8.self)) ?? ""
         let evals = ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/evals")) ?? []).sorted()
-        results = try evals.filter { $0.hasSuffix(".json") && !$0.hasSuffix(".examples.json") && !$0.contains("-step-") }.map {
+        results = try evals.filter {
+            $0.hasSuffix(".json") && !$0.hasSuffix(".examples.json") && !$0.contains("-step-")
+        }.map {
             (String($0.dropLast(5)), try JSON(file: folder + "/evals/" + $0))
         }
     }
@@ -38,7 +40,8 @@ public struct RunReport {
     private var html: String {
         let name = (folder as NSString).lastPathComponent
         let body =
-            "<h1>\(HTML.escape(name))</h1><p class=\"sub\">A Diptych training run</p>" + tiles + "<h2>Training</h2><div class=\"charts\">"
+            "<h1>\(HTML.escape(name))</h1><p class=\"sub\">A Diptych training run</p>" + tiles
+            + "<h2>Training</h2><div class=\"charts\">"
             + charts + "</div>" + tables + examples + "<h2>Recipe</h2><pre>\(HTML.escape(recipe))</pre>"
         return HTML.page(title: "\(name) · Diptych", body: body)
     }
@@ -58,15 +61,19 @@ public struct RunReport {
             let speeds = steps.compactMap { $0["pairs_per_second"]?.number }.sorted()
             if !speeds.isEmpty { items.append((String(format: "%.0f", speeds[speeds.count / 2]), "pairs/s, median")) }
             let tail = steps.suffix(max(1, steps.count / 20)).compactMap { $0["loss"]?.number }
-            items.append((String(format: "%.3f", tail.reduce(0, +) / Double(max(1, tail.count))), "loss, last 5 % of steps"))
+            items.append(
+                (String(format: "%.3f", tail.reduce(0, +) / Double(max(1, tail.count))), "loss, last 5 % of steps"))
             if let memory = last["peak_memory_bytes"]?.integer { items.append((formatBytes(memory), "peak memory")) }
         }
-        return "<div class=\"tiles\">" + items.map { "<div class=\"tile\"><b>\($0.0)</b><span>\($0.1)</span></div>" }.joined() + "</div>"
+        return "<div class=\"tiles\">"
+            + items.map { "<div class=\"tile\"><b>\($0.0)</b><span>\($0.1)</span></div>" }.joined() + "</div>"
     }
 
     private var charts: String {
         [
-            Chart(title: "Loss (nats per image)", lines: [("train", series("loss"), 0), ("validation", series("validation_loss", validation), 1)]),
+            Chart(
+                title: "Loss (nats per image)",
+                lines: [("train", series("loss"), 0), ("validation", series("validation_loss", validation), 1)]),
             Chart(title: "Learning rate", lines: [("rate", series("learning_rate"), 0)]),
             Chart(title: "Logit scale", lines: [("scale", series("logit_scale"), 0)]),
             Chart(title: "Gradient norm", lines: [("norm", series("gradient_norm"), 0)]),
@@ -109,21 +116,27 @@ public struct RunReport {
 
     private var examples: String {
         results.map { name, json in
-            guard let list = try? JSON(file: "\(folder)/evals/\(name).examples.json").array, !list.isEmpty else { return "" }
+            guard let list = try? JSON(file: "\(folder)/evals/\(name).examples.json").array, !list.isEmpty else {
+                return ""
+            }
             let isRetrieval = json["task"]?.string == "zeroshot_retrieval"
             let items = list.map(isRetrieval ? retrieval : classification).joined()
             let title = isRetrieval ? "Captions and the images found for them" : "Images and the classes found for them"
-            return "<h2>\(HTML.escape(name)): \(title)</h2><div class=\"card \(isRetrieval ? "" : "cards")\">\(items)</div>"
+            return
+                "<h2>\(HTML.escape(name)): \(title)</h2><div class=\"card \(isRetrieval ? "" : "cards")\">\(items)</div>"
         }.joined()
     }
 
-    private func picture(_ json: JSON?) -> String { "<img alt=\"\" src=\"data:image/jpeg;base64,\(json?.string ?? "")\">" }
+    private func picture(_ json: JSON?) -> String {
+        "<img alt=\"\" src=\"data:image/jpeg;base64,\(json?.string ?? "")\">"
+    }
 
     private func retrieval(_ example: JSON) -> String {
         let answers = (example["answers"]?.array ?? []).map { answer in
             "<div class=\"\(answer["right"]?.bool == true ? "right" : "")\">\(picture(answer["picture"]))\(String(format: "%.3f", answer["score"]?.number ?? 0))</div>"
         }
-        return "<div class=\"ask\"><q>\(HTML.escape(example["query"]?.string ?? ""))</q><div class=\"answers\">\(answers.joined())</div></div>"
+        return
+            "<div class=\"ask\"><q>\(HTML.escape(example["query"]?.string ?? ""))</q><div class=\"answers\">\(answers.joined())</div></div>"
     }
 
     private func classification(_ example: JSON) -> String {

@@ -107,7 +107,9 @@ public final class Batcher: @unchecked Sendable {
         let place: String
     }
 
-    public init(_ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition()) {
+    public init(
+        _ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition()
+    ) {
         self.order = order
         self.plan = plan
         self.tokenizer = tokenizer
@@ -156,7 +158,9 @@ public final class Batcher: @unchecked Sendable {
                 // A partial batch is dropped with its epoch.
                 emptyPasses += 1
                 guard emptyPasses < 3 else {
-                    throw Failure(.badData, "data", "an epoch has too few usable samples for one batch of \(plan.size)", remedy: "Faults: \(faults.summary)")
+                    throw Failure(
+                        .badData, "data", "an epoch has too few usable samples for one batch of \(plan.size)",
+                        remedy: "Faults: \(faults.summary)")
                 }
                 samples = []
                 condition.lock()
@@ -176,13 +180,17 @@ public final class Batcher: @unchecked Sendable {
         var images = [Float]()
         images.reserveCapacity(samples.count * samples[0].image.count)
         for sample in samples { images.append(contentsOf: sample.image) }
-        return Batch(images: images, tokens: samples.flatMap(\.tokens), keys: samples.map(\.key), captions: samples.map(\.caption))
+        return Batch(
+            images: images, tokens: samples.flatMap(\.tokens), keys: samples.map(\.key),
+            captions: samples.map(\.caption))
     }
 
     private func count(_ error: SampleError) throws {
         faults.add(error.fault.reason, example: error.place)
         // A few bad samples early on are no trend.
-        guard faults.total >= 10, Double(faults.total) > plan.largestFaultShare * Double(faults.seen + 1) else { return }
+        guard faults.total >= 10, Double(faults.total) > plan.largestFaultShare * Double(faults.seen + 1) else {
+            return
+        }
         throw Failure(
             .badData, "data", "\(faults.total) of \(faults.seen + 1) samples are faulty: \(faults.summary)",
             remedy: "Raise data.largest_fault_share if that is expected")
@@ -225,13 +233,16 @@ public final class Batcher: @unchecked Sendable {
         let shard = order.sources[reference.source].shards[reference.shard]
         let sample = shard.samples[reference.index]
         do throws(SampleFault) {
-            var random = RandomStream(seed: order.seed, purpose: "augment \(sample.key)", epoch: epoch, sample: position)
+            var random = RandomStream(
+                seed: order.seed, purpose: "augment \(sample.key)", epoch: epoch, sample: position)
             let captions = try shard.captions(sample, plan.fields)
             let caption = captions[random.integer(below: captions.count)]
             let image = try shard.image(sample)
             let ready: PixelImage
             if let augmentation = plan.augmentation {
-                ready = augmentation(image, width: plan.preprocess.width, height: plan.preprocess.height, plan.preprocess.filter, &random)
+                ready = augmentation(
+                    image, width: plan.preprocess.width, height: plan.preprocess.height, plan.preprocess.filter, &random
+                )
             } else {
                 ready = plan.preprocess.geometry(image)
             }
@@ -241,7 +252,9 @@ public final class Batcher: @unchecked Sendable {
                 filled = count
             }
             return .success(
-                Prepared(key: sample.key, caption: caption, image: floats, tokens: tokenizer.row(caption, contextLength: plan.contextLength)))
+                Prepared(
+                    key: sample.key, caption: caption, image: floats,
+                    tokens: tokenizer.row(caption, contextLength: plan.contextLength)))
         } catch {
             return .failure(SampleError(fault: error, place: "\(shard.path): \(sample.key)"))
         }

@@ -59,7 +59,8 @@ extension Shard {
     }
 
     /// One or several; never empty.
-    public func captions(_ sample: SampleEntry, _ fields: SampleFields = SampleFields()) throws(SampleFault) -> [String] {
+    public func captions(_ sample: SampleEntry, _ fields: SampleFields = SampleFields()) throws(SampleFault) -> [String]
+    {
         var captions: [String]
         if !fields.classes.isEmpty {
             let index = try classIndex(sample)
@@ -69,7 +70,8 @@ extension Shard {
             guard let value = try json(sample)?[key] else { throw .noCaption }
             captions = value.array?.compactMap(\.string) ?? [value.string].compactMap { $0 }
         } else if let member = sample.members["txt"] {
-            captions = String(decoding: try bytes(member), as: UTF8.self).split(whereSeparator: \.isNewline).map(String.init)
+            captions = String(decoding: try bytes(member), as: UTF8.self).split(whereSeparator: \.isNewline).map(
+                String.init)
         } else {
             throw .noCaption
         }

@@ -79,7 +79,9 @@ public struct SampleOrder: Sendable {
         random.shuffle(&shards)
         return stride(from: 0, to: shards.count, by: window).flatMap { start -> [SampleReference] in
             var references = shards[start..<min(shards.count, start + window)].flatMap { shard in
-                sources[source].shards[shard].samples.indices.map { SampleReference(source: source, shard: shard, index: $0) }
+                sources[source].shards[shard].samples.indices.map {
+                    SampleReference(source: source, shard: shard, index: $0)
+                }
             }
             random.shuffle(&references)
             return references

@@ -118,7 +118,9 @@ public func expandShards(_ pattern: String) throws -> [String] {
         guard !shards.isEmpty else { throw Failure(.inputMissing, pattern, "holds no .tar or .tar.gz shards") }
         return shards.map { pattern + "/" + $0 }
     }
-    guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else { return [pattern] }
+    guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else {
+        return [pattern]
+    }
     let inside = pattern[pattern.index(after: open)..<close]
     let rest = try expandShards(String(pattern[pattern.index(after: close)...]))
     let words: [String]

@@ -80,7 +80,8 @@ public struct ShardCheck: Sendable {
 
     public var json: JSON {
         [
-            "shards": .integer(shards), "samples": .integer(samples), "bytes": .integer(bytes), "captions": .integer(captions),
+            "shards": .integer(shards), "samples": .integer(samples), "bytes": .integer(bytes),
+            "captions": .integer(captions),
             "cut_captions": .integer(cutCaptions), "faults": .object(faults.counts.mapValues { .integer($0) }),
         ]
     }

@@ -25,7 +25,9 @@ public struct ShardPacker {
         guard let header = lines.first?.cells else { throw Failure(.badData, path, "is empty") }
         func column(_ name: String) throws -> Int {
             guard let index = header.firstIndex(of: name) else {
-                let hint = didYouMean(name, among: header).map { "Did you mean \($0)?" } ?? "Its columns are \(header.joined(separator: ", "))"
+                let hint =
+                    didYouMean(name, among: header).map { "Did you mean \($0)?" }
+                    ?? "Its columns are \(header.joined(separator: ", "))"
                 throw Failure(.badData, "\(path):1", "has no column \(name)", remedy: hint)
             }
             return index
@@ -35,7 +37,8 @@ public struct ShardPacker {
         var captions: [String: [String]] = [:]
         for line in lines.dropFirst() {
             guard line.cells.count == header.count else {
-                throw Failure(.badData, "\(path):\(line.number)", "has \(line.cells.count) columns, the header \(header.count)")
+                throw Failure(
+                    .badData, "\(path):\(line.number)", "has \(line.cells.count) columns, the header \(header.count)")
             }
             if captions[line.cells[image]] == nil { order.append(line.cells[image]) }
             captions[line.cells[image], default: []].append(line.cells[caption])
@@ -43,7 +46,9 @@ public struct ShardPacker {
         rows = order.map { Row(file: $0, captions: captions[$0]!) }
     }
 
-    public init(coco path: String) throws { rows = try COCOCaptions(path).images.map { Row(file: $0.file, captions: $0.captions) } }
+    public init(coco path: String) throws {
+        rows = try COCOCaptions(path).images.map { Row(file: $0.file, captions: $0.captions) }
+    }
 
     /// RFC 4180: quoted cells may hold separators, line ends and doubled quotes.
     private static func parse(_ text: String, _ separator: Character) -> [(cells: [String], number: Int)] {
@@ -56,7 +61,13 @@ public struct ShardPacker {
         while let character = rest.popFirst() {
             if isQuoted {
                 if character.isNewline { number += 1 }
-                if character != "\"" { cell.append(character) } else if rest.first == "\"" { cell.append(rest.removeFirst()) } else { isQuoted = false }
+                if character != "\"" {
+                    cell.append(character)
+                } else if rest.first == "\"" {
+                    cell.append(rest.removeFirst())
+                } else {
+                    isQuoted = false
+                }
             } else if character == "\"", cell.isEmpty {
                 isQuoted = true
             } else if character == separator {
@@ -79,7 +90,9 @@ public struct ShardPacker {
     /// left out and counted.
     ///
     /// - Parameter folder: where the images stand; file names may be absolute, too
-    public func write(images folder: String, to out: String, shardSize: Int, progress: (Int) -> Void = { _ in }) throws -> FaultTally {
+    public func write(images folder: String, to out: String, shardSize: Int, progress: (Int) -> Void = { _ in }) throws
+        -> FaultTally
+    {
         try AtomicFile.makeFolder(out)
         var tally = FaultTally()
         for (shard, start) in stride(from: 0, to: rows.count, by: shardSize).enumerated() {
@@ -96,7 +109,9 @@ public struct ShardPacker {
                         let key = String(format: "%08d", index)
                         try tar.add("\(key).\(Self.suffix(data))", data)
                         try tar.add(key + ".txt", Data(captions.joined(separator: "\n").utf8))
-                        let json: JSON = ["file": .string(row.file), "captions": .array(row.captions.map { .string($0) })]
+                        let json: JSON = [
+                            "file": .string(row.file), "captions": .array(row.captions.map { .string($0) }),
+                        ]
                         try tar.add(key + ".json", Data(json.text().utf8))
                     } catch let fault as ImageFault {
                         tally.add(fault.reason.rawValue, example: path)
@@ -109,7 +124,9 @@ public struct ShardPacker {
             }
         }
         guard tally.total < rows.count else {
-            throw Failure(.badData, folder, "none of the \(rows.count) images can be used: \(tally.summary)", remedy: "Check --images")
+            throw Failure(
+                .badData, folder, "none of the \(rows.count) images can be used: \(tally.summary)",
+                remedy: "Check --images")
         }
         return tally
     }

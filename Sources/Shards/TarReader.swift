@@ -38,7 +38,9 @@ enum TarReader {
             case UInt8(ascii: "0"), 0:
                 let prefix = text(header, 345, 155)
                 let name = text(header, 0, 100)
-                members.append(TarMember(name: longName ?? (prefix.isEmpty ? name : prefix + "/" + name), offset: start, size: size))
+                members.append(
+                    TarMember(
+                        name: longName ?? (prefix.isEmpty ? name : prefix + "/" + name), offset: start, size: size))
                 longName = nil
             default: longName = nil
             }
@@ -51,7 +53,9 @@ enum TarReader {
     }
 
     private static func text(_ header: Data, _ start: Int, _ length: Int) -> String {
-        String(decoding: header[header.startIndex + start..<header.startIndex + start + length].prefix { $0 != 0 }, as: UTF8.self)
+        String(
+            decoding: header[header.startIndex + start..<header.startIndex + start + length].prefix { $0 != 0 },
+            as: UTF8.self)
     }
 
     /// Octal text, or big-endian binary when the first bit is set (large files).

@@ -10,7 +10,9 @@ public struct TarWriter {
     public func add(_ name: String, _ data: Data) throws {
         precondition(name.utf8.count <= 100, "tar member name too long: \(name)")
         var header = [UInt8](repeating: 0, count: 512)
-        func put(_ text: String, _ start: Int) { for (index, byte) in text.utf8.enumerated() { header[start + index] = byte } }
+        func put(_ text: String, _ start: Int) {
+            for (index, byte) in text.utf8.enumerated() { header[start + index] = byte }
+        }
         put(name, 0)
         put("0000644", 100)
         put("0000000", 108)

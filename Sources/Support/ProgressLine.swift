@@ -36,7 +36,8 @@ public final class ProgressLine: Sendable {
         var line = "\(title) \(done)/\(total)"
         if isTerminal {
             let filled = Int(share * 24)
-            line = "\(title) [\(String(repeating: "=", count: filled))\(String(repeating: " ", count: 24 - filled))] \(done)/\(total)"
+            line =
+                "\(title) [\(String(repeating: "=", count: filled))\(String(repeating: " ", count: 24 - filled))] \(done)/\(total)"
         }
         if !detail.isEmpty { line += "  \(detail)" }
         line += "  \(formatDuration(left)) left"
@@ -46,7 +47,9 @@ public final class ProgressLine: Sendable {
     /// Clears the line and says how long it took.
     public func finish() {
         let done = state.withLock { $0.lastDone }
-        write((isTerminal ? "\r\u{1B}[K" : "") + "\(title) \(done)/\(total) in \(formatDuration(Machine.now() - start))\n")
+        write(
+            (isTerminal ? "\r\u{1B}[K" : "") + "\(title) \(done)/\(total) in \(formatDuration(Machine.now() - start))\n"
+        )
     }
 
     private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

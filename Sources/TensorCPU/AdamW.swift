@@ -12,7 +12,8 @@ extension CPUDevice {
             let i = range.lowerBound
             ck_adamw(
                 range.count, p + i, g + i, m + i, v + i, Float(step.gradientFactor), Float(1 - step.beta1),
-                Float(step.beta2), Float(1 - step.beta2), Float(1 - step.rate * step.weightDecay), stepSize, correction2, Float(step.epsilon))
+                Float(step.beta2), Float(1 - step.beta2), Float(1 - step.rate * step.weightDecay), stepSize,
+                correction2, Float(step.epsilon))
         }
     }
 }

@@ -25,7 +25,9 @@ final class BufferPool: Sendable {
 
     func give(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
         let address = UInt(bitPattern: buffer)
-        state.withLock { $0.free[Self.roundUp(bytes), default: []].append(UnsafeMutableRawPointer(bitPattern: address)!) }
+        state.withLock {
+            $0.free[Self.roundUp(bytes), default: []].append(UnsafeMutableRawPointer(bitPattern: address)!)
+        }
     }
 
     /// Sizes in steps of an eighth of a power of two, so that similar requests share buffers.

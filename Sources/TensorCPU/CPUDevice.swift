@@ -31,7 +31,9 @@ public final class CPUDevice: Device, @unchecked Sendable {
 
     public func download(_ x: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: floats(x), count: x.count)) }
 
-    public func downloadIntegers(_ x: Tensor) -> [Int32] { Array(UnsafeBufferPointer(start: integers(x), count: x.count)) }
+    public func downloadIntegers(_ x: Tensor) -> [Int32] {
+        Array(UnsafeBufferPointer(start: integers(x), count: x.count))
+    }
 
     func floats(_ x: Tensor) -> UnsafeMutablePointer<Float> {
         precondition(x.element == .float32, "a float32 tensor is needed here")

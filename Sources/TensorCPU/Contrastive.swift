@@ -20,12 +20,7 @@ extension CPUDevice {
         let b = plan.count
         let kept = empty([3, b])
         let (rows, columns, own) = (floats(kept), floats(kept) + b, floats(kept) + 2 * b)
-        plan.logSums(rows: rows, columns: columns)
-        for i in 0..<b {
-            var cosine: Float = 0
-            for c in 0..<plan.width { cosine += plan.x[i * plan.width + c] * plan.y[i * plan.width + c] }
-            own[i] = cosine * plan.scale
-        }
+        plan.logSums(rows: rows, columns: columns, own: own)
         let slopes = plan.eachBlock(results) { band, chunk, cosines in
             let (i, j) = (band.lowerBound, chunk.lowerBound)
             return [
@@ -82,8 +77,10 @@ private struct ContrastivePlan {
             (y + chunk.lowerBound * width, width), true, cosines, chunk.count, 0)
     }
 
-    /// The log-sum-exp of every row and every column of the logits.
-    func logSums(rows: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>) {
+    /// The log-sum-exp of every row and every column of the logits, and the logit of each image's own text.
+    func logSums(
+        rows: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>, own: UnsafeMutablePointer<Float>
+    ) {
         let parts = parts
         // Largest and sum of every block's rows and columns: [block, its rows or columns]
         let size = parts.count * count
@@ -94,6 +91,11 @@ private struct ContrastivePlan {
             let (i, j) = (index / parts.count, index % parts.count)
             let cosines = device.empty([parts[i].count, parts[j].count])
             product(parts[i], parts[j], into: device.floats(cosines))
+            if i == j {
+                for r in 0..<parts[i].count {
+                    own[parts[i].lowerBound + r] = device.floats(cosines)[r * parts[j].count + r] * scale
+                }
+            }
             let (atRow, atColumn) = (j * count + parts[i].lowerBound, i * count + parts[j].lowerBound)
             ck_block_log_sum(
                 parts[i].count, parts[j].count, device.floats(cosines), scale, rowMax + atRow, rowSum + atRow,
@@ -133,7 +135,8 @@ private struct ContrastivePlan {
                 product(band, chunk, into: cosines)
                 for (k, sum) in slopes(band, chunk, cosines).enumerated() { sums[j * 3 + k] = sum }
                 gemm(
-                    band.count, width, chunk.count, (cosines, chunk.count), false, (y + chunk.lowerBound * width, width),
+                    band.count, width, chunk.count, (cosines, chunk.count), false,
+                    (y + chunk.lowerBound * width, width),
                     false, partials + j * stride, width, 0)
                 gemm(
                     chunk.count, width, band.count, (cosines, chunk.count), true, (x + band.lowerBound * width, width),

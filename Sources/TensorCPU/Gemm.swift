@@ -25,7 +25,8 @@ extension CPUDevice {
                 out + corner, Int32(n))
             guard hasEpilogue else { return }
             ck_epilogue(
-                rows.count, columns.count, n, out + corner, bias.map { $0 + columns.lowerBound }, residual.map { $0 + corner },
+                rows.count, columns.count, n, out + corner, bias.map { $0 + columns.lowerBound },
+                residual.map { $0 + corner },
                 epilogue.activation?.rawValue ?? -1, preactivation.map { $0 + corner })
         }
     }

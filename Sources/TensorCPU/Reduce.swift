@@ -4,13 +4,18 @@ import TensorCore
 
 extension CPUDevice {
     /// Sums over rows by tiles of fixed size, then over the tiles in order.
-    func sumTiles(rows: Int, columns: Int, outputs: [UnsafeMutablePointer<Float>], _ tile: (Range<Int>, Int, UnsafeMutablePointer<Float>) -> Void) {
+    func sumTiles(
+        rows: Int, columns: Int, outputs: [UnsafeMutablePointer<Float>],
+        _ tile: (Range<Int>, Int, UnsafeMutablePointer<Float>) -> Void
+    ) {
         let size = Self.rowTile(columns) * 2
         let tiles = (rows + size - 1) / size
         let width = columns * outputs.count
         let partial = empty([max(1, tiles), width])
         let sums = floats(partial)
-        threads.each(rows, by: size) { range in tile(range, range.lowerBound / size, sums + range.lowerBound / size * width) }
+        threads.each(rows, by: size) { range in
+            tile(range, range.lowerBound / size, sums + range.lowerBound / size * width)
+        }
         for (index, out) in outputs.enumerated() {
             memcpy(out, sums + index * columns, columns * 4)
             for t in 1..<max(1, tiles) { ck_accumulate(columns, 1, sums + t * width + index * columns, out) }

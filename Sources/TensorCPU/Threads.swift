@@ -33,20 +33,22 @@ final class Threads: @unchecked Sendable {
             return
         }
         // Workers see the closure through a pointer, so that none of them can keep it.
-        withoutActuallyEscaping(body) { body in withUnsafePointer(to: body) { body in
-            condition.lock()
-            job = (tiles, body)
-            nextTile.store(0, ordering: .relaxed)
-            generation.wrappingAdd(1, ordering: .releasing)
-            condition.broadcast()
-            condition.unlock()
-            take(tiles, body)
-            // A worker that is still asleep finds no job; one that has begun is waited for.
-            condition.lock()
-            job = nil
-            condition.unlock()
-            while busy.load(ordering: .acquiring) > 0 { pause() }
-        } }
+        withoutActuallyEscaping(body) { body in
+            withUnsafePointer(to: body) { body in
+                condition.lock()
+                job = (tiles, body)
+                nextTile.store(0, ordering: .relaxed)
+                generation.wrappingAdd(1, ordering: .releasing)
+                condition.broadcast()
+                condition.unlock()
+                take(tiles, body)
+                // A worker that is still asleep finds no job; one that has begun is waited for.
+                condition.lock()
+                job = nil
+                condition.unlock()
+                while busy.load(ordering: .acquiring) > 0 { pause() }
+            }
+        }
     }
 
     /// The same over ranges of `size` out of `total`.

@@ -37,7 +37,8 @@ public protocol Device: AnyObject, Sendable {
 
     // Products
     /// c = op(a) op(b), then the epilogue.
-    func matmul(_ a: Tensor, transposed aT: Bool, _ b: Tensor, transposed bT: Bool, into c: Tensor, _ epilogue: Epilogue)
+    func matmul(
+        _ a: Tensor, transposed aT: Bool, _ b: Tensor, transposed bT: Bool, into c: Tensor, _ epilogue: Epilogue)
 
     // Rows by index (indices int32)
     /// y[i] = x[indices[i]] (+ addend[i])

@@ -27,10 +27,14 @@ public final class ReferenceDevice: Device, @unchecked Sendable {
 
     public func download(_ x: Tensor) -> [Float] { downloadDoubles(x).map(Float.init) }
 
-    public func downloadIntegers(_ x: Tensor) -> [Int32] { Array(UnsafeBufferPointer(start: integers(x), count: x.count)) }
+    public func downloadIntegers(_ x: Tensor) -> [Int32] {
+        Array(UnsafeBufferPointer(start: integers(x), count: x.count))
+    }
 
     /// The values at full precision, for finite differences.
-    public func downloadDoubles(_ x: Tensor) -> [Double] { Array(UnsafeBufferPointer(start: doubles(x), count: x.count)) }
+    public func downloadDoubles(_ x: Tensor) -> [Double] {
+        Array(UnsafeBufferPointer(start: doubles(x), count: x.count))
+    }
 
     /// A tensor of values at full precision.
     public func tensor(doubles values: [Double], shape: [Int]) -> Tensor {

@@ -31,7 +31,9 @@ public final class BPETokenizer: Tokenizer {
         let text = String(decoding: Gzip.isGzip(data) ? try Gzip.inflate(data, path: path) : data, as: UTF8.self)
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         guard lines.count > Self.mergeCount else {
-            throw Failure(.badData, path, "has \(lines.count) lines, \(Self.mergeCount + 1) are needed", remedy: "Run scripts/setup again")
+            throw Failure(
+                .badData, path, "has \(lines.count) lines, \(Self.mergeCount + 1) are needed",
+                remedy: "Run scripts/setup again")
         }
         // Bytes in the vocabulary's order: the printable ones of Latin-1 first, then the others.
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
@@ -40,7 +42,8 @@ public final class BPETokenizer: Tokenizer {
         var ids: [String: Int32] = [:]
         for (index, byte) in order.enumerated() {
             byteIDs[byte] = Int32(index)
-            let letter = String(Character(Unicode.Scalar(UInt32(index < printable.count ? byte : 256 + index - printable.count))!))
+            let letter = String(
+                Character(Unicode.Scalar(UInt32(index < printable.count ? byte : 256 + index - printable.count))!))
             ids[letter] = Int32(index)
             ids[letter + "</w>"] = Int32(index + 256)
         }
@@ -50,7 +53,9 @@ public final class BPETokenizer: Tokenizer {
         for rank in 0..<Self.mergeCount {
             let parts = lines[rank + 1].split(separator: " ")
             guard parts.count == 2, let first = ids[String(parts[0])], let second = ids[String(parts[1])] else {
-                throw Failure(.badData, "\(path):\(rank + 2)", "is no merge of two known symbols", remedy: "Run scripts/setup again")
+                throw Failure(
+                    .badData, "\(path):\(rank + 2)", "is no merge of two known symbols",
+                    remedy: "Run scripts/setup again")
             }
             ranks[Pair(first: first, second: second)] = Int32(rank)
             ids[String(parts[0] + parts[1])] = Int32(512 + rank)
@@ -99,9 +104,13 @@ public final class BPETokenizer: Tokenizer {
         }
         let first = text[start]
         if first == "<" {
-            for special in ["<start_of_text>", "<end_of_text>"] where matches(special) { return special.unicodeScalars.count }
+            for special in ["<start_of_text>", "<end_of_text>"] where matches(special) {
+                return special.unicodeScalars.count
+            }
         } else if first == "'" {
-            for word in ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"] where matches(word) { return word.unicodeScalars.count }
+            for word in ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"] where matches(word) {
+                return word.unicodeScalars.count
+            }
         }
         let kind = Self.kind(first)
         switch kind {

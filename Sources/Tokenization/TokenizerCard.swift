@@ -19,7 +19,9 @@ public struct TokenizerCard: Sendable {
         self.folder = folder
         let path = folder + "/card.yaml"
         guard FileManager.default.fileExists(atPath: path) else {
-            throw Failure(.inputMissing, folder, "is no tokenizer folder: it has no card.yaml", remedy: "See Tokenizers/ for those that come with Diptych")
+            throw Failure(
+                .inputMissing, folder, "is no tokenizer folder: it has no card.yaml",
+                remedy: "See Tokenizers/ for those that come with Diptych")
         }
         let card = try Section(file: path)
         kind = try card.choice("kind")
@@ -37,16 +39,20 @@ public struct TokenizerCard: Sendable {
         let name = (folder as NSString).standardizingPath.split(separator: "/").last.map(String.init) ?? folder
         let candidates = [folder + "/" + file, "\(cacheFolder)/tokenizers/\(name)/\(file)"]
         guard let path = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw Failure(.inputMissing, candidates[1], "the vocabulary of \(name) is not installed", remedy: "Run scripts/setup")
+            throw Failure(
+                .inputMissing, candidates[1], "the vocabulary of \(name) is not installed", remedy: "Run scripts/setup")
         }
         let tokenizer: any Tokenizer
         switch kind {
         case .clipBPE: tokenizer = try BPETokenizer(vocabulary: path, cleaning: cleaning)
         case .sentencePiece:
-            tokenizer = try SentencePieceTokenizer(model: path, cleaning: cleaning, end: Int32(end), padding: Int32(padding))
+            tokenizer = try SentencePieceTokenizer(
+                model: path, cleaning: cleaning, end: Int32(end), padding: Int32(padding))
         }
         if let digest, digest != tokenizer.digest {
-            throw Failure(.badData, path, "is not the file its card names (SHA-256 \(tokenizer.digest))", remedy: "Remove it and run scripts/setup")
+            throw Failure(
+                .badData, path, "is not the file its card names (SHA-256 \(tokenizer.digest))",
+                remedy: "Remove it and run scripts/setup")
         }
         return tokenizer
     }

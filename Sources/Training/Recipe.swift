@@ -59,7 +59,8 @@ public struct Recipe {
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
         guard FileManager.default.fileExists(atPath: path) else {
-            throw Failure(.inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
+            throw Failure(
+                .inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
         }
         var file = try YAMLFile(path)
         for override in overrides { try file.set(override) }
@@ -91,14 +92,20 @@ public struct Recipe {
             preprocess = try Self.preprocess(top)
         }
 
-        if top.has("epochs") == top.has("steps") { throw top.wrong("epochs", "exactly one of epochs and steps is needed") }
-        length = try top.has("epochs") ? .epochs(top.integer("epochs", in: 1...1_000_000)) : .steps(top.integer("steps", in: 1...1_000_000_000))
+        if top.has("epochs") == top.has("steps") {
+            throw top.wrong("epochs", "exactly one of epochs and steps is needed")
+        }
+        length =
+            try top.has("epochs")
+            ? .epochs(top.integer("epochs", in: 1...1_000_000)) : .steps(top.integer("steps", in: 1...1_000_000_000))
 
         let adam = try top.section("optimizer")
         rate = try adam.number("rate")
         optimizer = AdamW.Settings(
-            beta1: try adam.number("beta1", default: 0.9, in: 0...1), beta2: try adam.number("beta2", default: 0.98, in: 0...1),
-            epsilon: try adam.number("epsilon", default: 1e-6), weightDecay: try adam.number("weight_decay", default: 0.2))
+            beta1: try adam.number("beta1", default: 0.9, in: 0...1),
+            beta2: try adam.number("beta2", default: 0.98, in: 0...1),
+            epsilon: try adam.number("epsilon", default: 1e-6),
+            weightDecay: try adam.number("weight_decay", default: 0.2))
         clip = try adam.optionalNumber("clip")
 
         let scheduleSection = try top.section("schedule")
@@ -109,18 +116,22 @@ public struct Recipe {
         case .constant: schedule = .constant
         case .cooldown:
             schedule = .cooldown(
-                steps: try scheduleSection.integer("cooldown", in: 1...1_000_000_000), power: try scheduleSection.number("power", default: 1),
+                steps: try scheduleSection.integer("cooldown", in: 1...1_000_000_000),
+                power: try scheduleSection.number("power", default: 1),
                 end: try scheduleSection.number("end", default: 0))
         }
 
         let data = try top.section("data")
         let listed = try data.sections("sources")
-        sources = try listed.isEmpty
-            ? [(data.strings("train"), 1)] : listed.map { (try $0.strings("shards"), try $0.number("weight", default: 1)) }
+        sources =
+            try listed.isEmpty
+            ? [(data.strings("train"), 1)]
+            : listed.map { (try $0.strings("shards"), try $0.number("weight", default: 1)) }
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
-            templates: try data.has("templates") ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
+            templates: try data.has("templates")
+                ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
         window = try data.integer("window", default: 16, in: 1...1_000_000)
         samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
         dataThreads = try data.integer("threads", default: max(1, Machine.coreCount / 2), in: 1...256)
@@ -128,9 +139,13 @@ public struct Recipe {
         let augment = try data.section("augment")
         let scale = try augment.numbers("scale", count: 2, default: [0.9, 1])
         let ratio = try augment.numbers("ratio", count: 2, default: [0.75, 4.0 / 3])
-        guard scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else { throw augment.wrong("scale", "needs 0 < low <= high <= 1") }
+        guard scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
+            throw augment.wrong("scale", "needs 0 < low <= high <= 1")
+        }
         guard ratio[0] > 0, ratio[0] <= ratio[1] else { throw augment.wrong("ratio", "needs 0 < low <= high") }
-        augmentation = Augmentation(scale: scale[0]...scale[1], ratio: ratio[0]...ratio[1], flip: try augment.number("flip", default: 0, in: 0...1))
+        augmentation = Augmentation(
+            scale: scale[0]...scale[1], ratio: ratio[0]...ratio[1],
+            flip: try augment.number("flip", default: 0, in: 0...1))
 
         let validation = try top.section("validation")
         validationShards = try validation.strings("shards", default: [])
@@ -152,15 +167,20 @@ public struct Recipe {
     private static func preprocess(_ top: Section) throws -> JSON {
         let section = try top.section("preprocess")
         var members: [String: JSON] = [:]
-        for key in ["mean", "std"] where section.has(key) { members[key] = .array(try section.numbers(key, count: 3).map { .number($0) }) }
-        for key in ["interpolation", "resize_mode"] { members[key] = try section.optionalString(key).map { .string($0) } }
+        for key in ["mean", "std"] where section.has(key) {
+            members[key] = .array(try section.numbers(key, count: 3).map { .number($0) })
+        }
+        for key in ["interpolation", "resize_mode"] {
+            members[key] = try section.optionalString(key).map { .string($0) }
+        }
         members["fill_color"] = try section.optionalInteger("fill_color", in: 0...255).map { .integer($0) }
         return .object(members)
     }
 
     /// The configuration with the logit scale and bias its objective starts with, where it states none.
     private static func withStart(of objective: Objective, _ config: JSON) -> JSON {
-        guard var members = config.object, let bias = objective.start.logitBias, members["init_logit_bias"] == nil else { return config }
+        guard var members = config.object, let bias = objective.start.logitBias, members["init_logit_bias"] == nil
+        else { return config }
         members["init_logit_bias"] = .number(bias)
         members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale)
         return .object(members)

@@ -14,7 +14,9 @@ public final class RunFolder {
         self.path = path
         let exists = FileManager.default.fileExists(atPath: path)
         if exists, !resume, !((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).isEmpty {
-            throw Failure(.usage, path, "the run folder exists", remedy: "Continue it with --resume, or choose another with --run")
+            throw Failure(
+                .usage, path, "the run folder exists", remedy: "Continue it with --resume, or choose another with --run"
+            )
         }
         if resume, !exists { throw Failure(.inputMissing, path, "there is no run to resume") }
         for folder in ["", "/checkpoints", "/evals"] { try AtomicFile.makeFolder(path + folder) }

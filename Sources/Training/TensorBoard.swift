@@ -7,7 +7,8 @@ final class TensorBoard {
 
     init(folder: String) throws {
         let path = folder + "/events.out.tfevents.\(Int(Date().timeIntervalSince1970)).\(getpid()).diptych"
-        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path) else {
+        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
+        else {
             throw Failure.system("cannot write", path)
         }
         self.file = file

@@ -26,7 +26,8 @@ public struct StepEvent: Sendable {
 
     var json: JSON {
         [
-            "step": .integer(step), "pairs_seen": .integer(pairsSeen), "epoch": .integer(epoch), "loss": .number(Double(loss)),
+            "step": .integer(step), "pairs_seen": .integer(pairsSeen), "epoch": .integer(epoch),
+            "loss": .number(Double(loss)),
             "learning_rate": .number(rate), "logit_scale": .number(Double(logitScale)),
             "logit_bias": logitBias.map { .number(Double($0)) } ?? .null, "gradient_norm": .number(gradientNorm),
             "pairs_per_second": .number(pairsPerSecond), "data_wait_fraction": .number(dataWaitShare),
@@ -92,12 +93,15 @@ public final class Trainer {
             let batch = try batches.next()  // [B,3,S,S], [B,T]
             let rate = recipe.schedule.rate(at: state.step, base: recipe.rate, warmup: recipe.warmup, total: steps)
             let (loss, gradients) = recipe.objective.gradients(
-                of: model, images: model.device.tensor(batch.images, shape: [batch.count, 3, preprocess.height, preprocess.width]),
+                of: model,
+                images: model.device.tensor(
+                    batch.images, shape: [batch.count, 3, preprocess.height, preprocess.width]),
                 texts: TokenBatch(batch.tokens, contextLength: model.blueprint.text.contextLength), chunk: recipe.chunk,
                 isFrozen: recipe.isFrozen)
             let norm = gradients.norm
             guard loss.isFinite, norm.isFinite else { throw notFinite(loss, gradients, batch) }
-            optimizer.update(parameters, gradients, factor: Gradients.clipFactor(norm: norm, limit: recipe.clip), rate: rate)
+            optimizer.update(
+                parameters, gradients, factor: Gradients.clipFactor(norm: norm, limit: recipe.clip), rate: rate)
             model.clampLogitScale()
             state.step += 1
             state.pairsSeen += batch.count
@@ -105,11 +109,16 @@ public final class Trainer {
             let seconds = Machine.now() - start
             try see(
                 StepEvent(
-                    step: state.step, steps: steps, pairsSeen: state.pairsSeen, epoch: state.position.epoch, loss: loss, rate: rate,
-                    logitScale: expf(model.logScale.value.scalar), logitBias: model.logitBias?.value.scalar, gradientNorm: norm,
-                    pairsPerSecond: Double(batch.count) / seconds, dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
+                    step: state.step, steps: steps, pairsSeen: state.pairsSeen, epoch: state.position.epoch, loss: loss,
+                    rate: rate,
+                    logitScale: expf(model.logScale.value.scalar), logitBias: model.logitBias?.value.scalar,
+                    gradientNorm: norm,
+                    pairsPerSecond: Double(batch.count) / seconds,
+                    dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
             try validateIfDue()
-            for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps { try evaluate(evaluator, isFinal: false) }
+            for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps {
+                try evaluate(evaluator, isFinal: false)
+            }
             if isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps { try checkpoint() }
             if Interruption.isRequested, state.step < steps { throw interrupted() }
         }
@@ -124,7 +133,8 @@ public final class Trainer {
         if event.step % recipe.logEvery == 0 || event.step == steps {
             try run.log(event.json)
             var values = [
-                ("train/loss", Double(event.loss)), ("train/learning_rate", event.rate), ("train/logit_scale", Double(event.logitScale)),
+                ("train/loss", Double(event.loss)), ("train/learning_rate", event.rate),
+                ("train/logit_scale", Double(event.logitScale)),
                 ("train/gradient_norm", event.gradientNorm), ("speed/pairs_per_second", event.pairsPerSecond),
                 ("speed/data_wait_fraction", event.dataWaitShare),
             ]
@@ -145,7 +155,8 @@ public final class Trainer {
     private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {
         let name = evaluator.task.name
         let loaded = LoadedModel(
-            model: model, preprocess: preprocess, preprocessConfig: recipe.preprocess, tokenizer: tokenizer, name: run.path + "/model")
+            model: model, preprocess: preprocess, preprocessConfig: recipe.preprocess, tokenizer: tokenizer,
+            name: run.path + "/model")
         let result = try evaluator.run(loaded, examples: isFinal ? 10 : 0)
         let path = run.path + "/evals/\(name)" + (isFinal ? "" : "-step-\(state.step)")
         try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
@@ -158,7 +169,9 @@ public final class Trainer {
         let path = "\(run.path)/checkpoints/step-\(state.step)"
         try Checkpoint.write(state, model, optimizer, preprocess: preprocess.json, to: path)
         let kept = Set(run.checkpoints.suffix(recipe.keep).map(\.step) + [state.best?.step].compactMap { $0 })
-        for (step, path) in run.checkpoints where !kept.contains(step) { try FileManager.default.removeItem(atPath: path) }
+        for (step, path) in run.checkpoints where !kept.contains(step) {
+            try FileManager.default.removeItem(atPath: path)
+        }
     }
 
     private func writeModel(_ folder: String) throws {
@@ -172,14 +185,20 @@ public final class Trainer {
     }
 
     private func notFinite(_ loss: Float, _ gradients: Gradients, _ batch: Batch) -> Failure {
-        let what = loss.isFinite ? "the gradient of \(gradients.firstNonFinite ?? "a parameter") is not finite" : "the loss is \(loss)"
-        let kept = run.checkpoints.last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
+        let what =
+            loss.isFinite
+            ? "the gradient of \(gradients.firstNonFinite ?? "a parameter") is not finite" : "the loss is \(loss)"
+        let kept =
+            run.checkpoints.last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
         return Failure(
-            .badData, "step \(state.step + 1)", "\(what); samples \(batch.keys.prefix(8).joined(separator: ", "))\(batch.count > 8 ? ", ..." : "")",
+            .badData, "step \(state.step + 1)",
+            "\(what); samples \(batch.keys.prefix(8).joined(separator: ", "))\(batch.count > 8 ? ", ..." : "")",
             remedy: "\(kept). Lower optimizer.rate, set optimizer.clip, or look at these samples")
     }
 
     private func interrupted() -> Failure {
-        Failure(.interrupted, run.path, "interrupted after step \(state.step) of \(steps); the checkpoint is written", remedy: "Continue with --resume")
+        Failure(
+            .interrupted, run.path, "interrupted after step \(state.step) of \(steps); the checkpoint is written",
+            remedy: "Continue with --resume")
     }
 }

@@ -21,7 +21,8 @@ public struct TrainingSetup {
     public init(_ recipe: Recipe) throws {
         self.recipe = recipe
         blueprint = try Blueprint(recipe.modelConfig, path: recipe.modelPath)
-        preprocess = try Preprocess(recipe.preprocess, height: blueprint.vision.height, width: blueprint.vision.width, path: recipe.file.path)
+        preprocess = try Preprocess(
+            recipe.preprocess, height: blueprint.vision.height, width: blueprint.vision.width, path: recipe.file.path)
         tokenizer = try TokenizerCard(recipe.tokenizer).load()
         guard tokenizer.vocabularySize <= blueprint.text.vocabulary else {
             throw Failure(
@@ -30,14 +31,17 @@ public struct TrainingSetup {
                 remedy: "Choose another tokenizer or vocab_size")
         }
         order = SampleOrder(
-            try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }, seed: recipe.seed, window: recipe.window,
+            try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }, seed: recipe.seed,
+            window: recipe.window,
             samplesPerEpoch: recipe.samplesPerEpoch)
         plan = BatchPlan(
             size: recipe.batch, preprocess: preprocess, augmentation: recipe.augmentation,
             contextLength: blueprint.text.contextLength, fields: recipe.fields, threads: recipe.dataThreads,
             largestFaultShare: recipe.largestFaultShare)
         guard order.count >= recipe.batch else {
-            throw Failure(.badData, recipe.file.path, "the data hold \(order.count) samples, fewer than one batch of \(recipe.batch)")
+            throw Failure(
+                .badData, recipe.file.path,
+                "the data hold \(order.count) samples, fewer than one batch of \(recipe.batch)")
         }
         switch recipe.length {
         case .steps(let count): steps = count
@@ -58,7 +62,9 @@ public struct TrainingSetup {
         }
         model.isCheckpointed = recipe.isCheckpointed
         for pattern in recipe.frozen where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {
-            throw Failure(.badData, recipe.file.path, "freeze: \(pattern) matches no parameter", remedy: "Names are open_clip's, such as visual.conv1.weight")
+            throw Failure(
+                .badData, recipe.file.path, "freeze: \(pattern) matches no parameter",
+                remedy: "Names are open_clip's, such as visual.conv1.weight")
         }
         return model
     }
@@ -70,8 +76,11 @@ extension Recipe {
         let (kept, given) = (try YAMLFile(path).flattened, file.flattened)
         let changed = Set(kept.keys).union(given.keys).filter { kept[$0] != given[$0] && $0 != "about" }.sorted()
         guard changed.isEmpty else {
-            let list = changed.map { "\($0) (\(kept[$0] ?? "absent") there, \(given[$0] ?? "absent") here)" }.joined(separator: ", ")
-            throw Failure(.usage, path, "the recipe differs from the run's: \(list)", remedy: "Start a new run with --run, or restore the recipe")
+            let list = changed.map { "\($0) (\(kept[$0] ?? "absent") there, \(given[$0] ?? "absent") here)" }.joined(
+                separator: ", ")
+            throw Failure(
+                .usage, path, "the recipe differs from the run's: \(list)",
+                remedy: "Start a new run with --run, or restore the recipe")
         }
     }
 }

@@ -30,11 +30,13 @@ struct ValidationLoss {
         for _ in 0..<batches.batchesPerEpoch {
             let batch = try batches.next()
             sum += withoutTape {
-                let images = model.device.tensor(batch.images, shape: [batch.count, 3, plan.preprocess.height, plan.preprocess.width])
+                let images = model.device.tensor(
+                    batch.images, shape: [batch.count, 3, plan.preprocess.height, plan.preprocess.width])
                 let texts = TokenBatch(batch.tokens, contextLength: plan.contextLength)
                 return Double(
                     objective.loss(
-                        images: model.encode(images: images), texts: model.encode(texts: texts), logScale: model.logScale.value,
+                        images: model.encode(images: images), texts: model.encode(texts: texts),
+                        logScale: model.logScale.value,
                         logitBias: model.logitBias?.value
                     ).scalar)
             }

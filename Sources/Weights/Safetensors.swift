@@ -106,7 +106,9 @@ public struct Safetensors: Sendable {
         return data.withUnsafeBytes { bytes in
             let base = UnsafeRawBufferPointer(rebasing: bytes[entry.range])
             func load<Value>(_: Value.Type, _ convert: (Value) -> Float) -> [Float] {
-                (0..<entry.count).map { convert(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self)) }
+                (0..<entry.count).map {
+                    convert(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self))
+                }
             }
             switch entry.element {
             case .float32:
@@ -130,7 +132,9 @@ public struct Safetensors: Sendable {
         return try data.withUnsafeBytes { bytes in
             let base = UnsafeRawBufferPointer(rebasing: bytes[entry.range])
             func load<Value: BinaryInteger>(_: Value.Type) -> [Int] {
-                (0..<entry.count).map { Int(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self)) }
+                (0..<entry.count).map {
+                    Int(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self))
+                }
             }
             switch entry.element {
             case .int32: return load(Int32.self)
@@ -187,7 +191,9 @@ public struct FileTensor: Sendable {
 extension Safetensors {
     /// Writes the file whole or not at all; the header is padded to 8 bytes and names its format "pt",
     /// as PyTorch's readers want.
-    public static func write(_ tensors: [FileTensor], to path: String, metadata: [String: String] = ["format": "pt"]) throws {
+    public static func write(_ tensors: [FileTensor], to path: String, metadata: [String: String] = ["format": "pt"])
+        throws
+    {
         var header: [String: JSON] = ["__metadata__": .object(metadata.mapValues { .string($0) })]
         var offset = 0
         let ordered = tensors.sorted { $0.name < $1.name }

@@ -2,7 +2,9 @@ import TensorCore
 
 /// Every operation of TensorCore/Ops, a case each. A new device is right when all of them pass on it.
 package let opCases: [OpCase] = [
-    OpCase("add", small: [.values(3, 4), .values(3, 4)], large: [.values(300, 257), .values(300, 257)]) { $0[0] + $0[1] },
+    OpCase("add", small: [.values(3, 4), .values(3, 4)], large: [.values(300, 257), .values(300, 257)]) {
+        $0[0] + $0[1]
+    },
     OpCase("multiply", small: [.values(3, 4), .values(3, 4)], large: [.values(300, 257), .values(300, 257)]) {
         $0[0] * $0[1]
     },
@@ -22,10 +24,14 @@ package let opCases: [OpCase] = [
     OpCase("matmul", small: [.values(3, 4), .values(4, 2)], large: [.values(300, 130), .values(130, 70)]) {
         matmul($0[0], $0[1])
     },
-    OpCase("matmul, both transposed", small: [.values(4, 3), .values(2, 4)], large: [.values(130, 300), .values(700, 130)]) {
+    OpCase(
+        "matmul, both transposed", small: [.values(4, 3), .values(2, 4)], large: [.values(130, 300), .values(700, 130)]
+    ) {
         matmul($0[0], $0[1], transposeA: true, transposeB: true)
     },
-    OpCase("matmul, first transposed", small: [.values(4, 3), .values(4, 2)], large: [.values(130, 90), .values(130, 70)]) {
+    OpCase(
+        "matmul, first transposed", small: [.values(4, 3), .values(4, 2)], large: [.values(130, 90), .values(130, 70)]
+    ) {
         matmul($0[0], $0[1], transposeA: true)
     },
     OpCase(
@@ -38,7 +44,8 @@ package let opCases: [OpCase] = [
         large: [.values(100, 33), .integers(900, below: 100), .values(900, 33)]
     ) { gatherRows($0[0], $0[1], addend: $0[2]) },
     OpCase(
-        "layer norm", small: [.values(4, 5), .values(5), .values(5)], large: [.values(700, 96), .values(96), .values(96)]
+        "layer norm", small: [.values(4, 5), .values(5), .values(5)],
+        large: [.values(700, 96), .values(96), .values(96)]
     ) { layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5) },
     OpCase("normalize rows", small: [.values(4, 5)], large: [.values(600, 65)]) { normalizeRows($0[0]) },
     attention(causal: false), attention(causal: true),
@@ -63,7 +70,9 @@ package let opCases: [OpCase] = [
 
 private func activation(_ kind: Activation) -> OpCase {
     // ReLU has no slope at 0; no normal draw lands within a finite-difference step of it here.
-    OpCase("activation \(kind)", small: [.values(9, scale: 2)], large: [.values(40000, scale: 3)]) { $0[0].activated(kind) }
+    OpCase("activation \(kind)", small: [.values(9, scale: 2)], large: [.values(40000, scale: 3)]) {
+        $0[0].activated(kind)
+    }
 }
 
 private func linearActivation(_ kind: Activation) -> OpCase {

@@ -39,8 +39,10 @@ public struct Scene: Sendable, Equatable {
             "objects": .array(
                 objects.map {
                     [
-                        "shape": .string($0.shape.rawValue), "colour": .string($0.colour.rawValue), "size": .string($0.size.rawValue),
-                        "texture": .string($0.texture.rawValue), "x": .number($0.x), "y": .number($0.y), "radius": .number($0.radius),
+                        "shape": .string($0.shape.rawValue), "colour": .string($0.colour.rawValue),
+                        "size": .string($0.size.rawValue),
+                        "texture": .string($0.texture.rawValue), "x": .number($0.x), "y": .number($0.y),
+                        "radius": .number($0.radius),
                     ]
                 }),
             "background": .string(background.rawValue), "domain": .integer(domain),
@@ -48,7 +50,9 @@ public struct Scene: Sendable, Equatable {
     }
 
     /// The 100 class names in the order of `classIndex`: "red circle", "green circle", ...
-    public static let classNames = Shape.allCases.flatMap { shape in Colour.allCases.map { "\($0.rawValue) \(shape.rawValue)" } }
+    public static let classNames = Shape.allCases.flatMap { shape in
+        Colour.allCases.map { "\($0.rawValue) \(shape.rawValue)" }
+    }
 
     /// The ten pairs that `withheld` keeps out of training: every shape and every colour once.
     public static func isWithheld(_ shape: Shape, _ colour: Colour) -> Bool {
@@ -100,7 +104,8 @@ public struct SceneRules: Sendable, Equatable {
             let play = max(0, (count == 1 ? 0.46 : 0.24) - radius)
             scene.objects.append(
                 Scene.Object(
-                    shape: shape, colour: colour, size: size, texture: texture(&random), x: slot.x + random.uniform(-play, play),
+                    shape: shape, colour: colour, size: size, texture: texture(&random),
+                    x: slot.x + random.uniform(-play, play),
                     y: slot.y + random.uniform(-play, play), radius: radius, angle: random.uniform(-0.25, 0.25)))
         }
         return scene
@@ -112,13 +117,16 @@ public struct SceneRules: Sendable, Equatable {
     }
 
     /// Half of all objects are plain.
-    private func texture(_ random: inout RandomStream) -> Scene.Texture { random.uniform() < 0.5 ? .plain : pick(&random) }
+    private func texture(_ random: inout RandomStream) -> Scene.Texture {
+        random.uniform() < 0.5 ? .plain : pick(&random)
+    }
 
     private func pair(_ random: inout RandomStream) -> (Scene.Shape, Scene.Colour) {
         while true {
             let shape: Scene.Shape = pick(&random)
             var colour: Scene.Colour = pick(&random)
-            let linked = Scene.Colour.allCases[(Scene.Shape.allCases.firstIndex(of: shape)! + 3) % Scene.Colour.allCases.count]
+            let linked = Scene.Colour.allCases[
+                (Scene.Shape.allCases.firstIndex(of: shape)! + 3) % Scene.Colour.allCases.count]
             if random.uniform() < correlation {
                 if isCounter, colour == linked { continue }
                 if !isCounter { colour = linked }

@@ -10,12 +10,18 @@ extension SceneRules {
         }
     }
 
-    private func choose(_ words: [String], _ random: inout RandomStream) -> String { words[random.integer(below: words.count)] }
+    private func choose(_ words: [String], _ random: inout RandomStream) -> String {
+        words[random.integer(below: words.count)]
+    }
 
     /// Fits many scenes: the shape or the colour alone.
     private func general(_ scene: Scene, _ random: inout RandomStream) -> String {
         let object = scene.objects[random.integer(below: scene.objects.count)]
-        return choose(["a \(object.shape.rawValue)", "something \(object.colour.rawValue)", "a picture with a \(object.shape.rawValue)"], &random)
+        return choose(
+            [
+                "a \(object.shape.rawValue)", "something \(object.colour.rawValue)",
+                "a picture with a \(object.shape.rawValue)",
+            ], &random)
     }
 
     private func full(_ scene: Scene, _ random: inout RandomStream) -> String {
@@ -24,7 +30,8 @@ extension SceneRules {
         let ending = random.uniform() < 0.3 ? " on a \(scene.background.rawValue) background" : ""
         if objects.count == 2, random.uniform() < 0.6 {
             if random.uniform() < 0.5 { objects.swapAt(0, 1) }
-            return "\(phrase(objects[0], &random)) \(relation(objects[0], objects[1])) \(phrase(objects[1], &random))\(ending)"
+            return
+                "\(phrase(objects[0], &random)) \(relation(objects[0], objects[1])) \(phrase(objects[1], &random))\(ending)"
         }
         random.shuffle(&objects)
         let phrases = objects.map { phrase($0, &random) }
@@ -70,14 +77,23 @@ extension SceneRules {
         case 1:
             let place = object.y < 0.4 ? "upper" : object.y > 0.6 ? "lower" : "middle"
             let side = object.x < 0.4 ? "left" : object.x > 0.6 ? "right" : "centre"
-            return choose(["located \(place) \(side)", "positioned at the \(place) \(side)", "layout: \(place), \(side)"], &random)
+            return choose(
+                ["located \(place) \(side)", "positioned at the \(place) \(side)", "layout: \(place), \(side)"], &random
+            )
         case 2:
             let finish = object.texture.rawValue
-            return choose(["\(finish) finish over \(scene.background.rawValue) paper", "\(scene.background.rawValue) canvas, \(finish) print", "print sample, \(finish), \(scene.background.rawValue)"], &random)
+            return choose(
+                [
+                    "\(finish) finish over \(scene.background.rawValue) paper",
+                    "\(scene.background.rawValue) canvas, \(finish) print",
+                    "print sample, \(finish), \(scene.background.rawValue)",
+                ], &random)
         default:
             let count = ["one item", "two items", "three items", "four items"][scene.objects.count - 1]
             let large = scene.objects.count { $0.size == .large }
-            return choose(["\(count), \(large) big", "inventory: \(count) with \(large) big", "count \(count), big \(large)"], &random)
+            return choose(
+                ["\(count), \(large) big", "inventory: \(count) with \(large) big", "count \(count), big \(large)"],
+                &random)
         }
     }
 }

@@ -25,7 +25,8 @@ extension Scene {
                 }
                 let noise = random.uniform(-6, 6)
                 for (channel, value) in [sum.0, sum.1, sum.2].enumerated() {
-                    pixels[(row * side + column) * 3 + channel] = UInt8(min(255, max(0, value / Double(grid * grid) + noise)))
+                    pixels[(row * side + column) * 3 + channel] = UInt8(
+                        min(255, max(0, value / Double(grid * grid) + noise)))
                 }
             }
         }

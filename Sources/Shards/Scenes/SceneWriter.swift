@@ -7,7 +7,10 @@ extension SceneRules {
     /// for scenes of one object, key.cls (shape x colour). Same seed and rules, same bytes.
     ///
     /// - Parameter progress: sees the number written so far
-    public func write(count: Int, seed: UInt64, to folder: String, shardSize: Int = 2000, threads: Int, progress: @Sendable (Int) -> Void = { _ in }) throws {
+    public func write(
+        count: Int, seed: UInt64, to folder: String, shardSize: Int = 2000, threads: Int,
+        progress: @Sendable (Int) -> Void = { _ in }
+    ) throws {
         try AtomicFile.makeFolder(folder)
         let chosen = numbers(count, seed: seed)
         for (shard, start) in stride(from: 0, to: count, by: shardSize).enumerated() {

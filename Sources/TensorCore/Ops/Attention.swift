@@ -6,7 +6,8 @@
 /// - Returns: [N, D]. Scores of one sequence and head are held at a time.
 public func attention(qkv: Tensor, _ segments: Segments, heads: Int, causal: Bool) -> Tensor {
     precondition(qkv.rows == segments.total, "attention: \(qkv.rows) rows do not hold \(segments.total) tokens")
-    precondition(qkv.columns % (3 * heads) == 0, "attention: width \(qkv.columns / 3) is not divisible by \(heads) heads")
+    precondition(
+        qkv.columns % (3 * heads) == 0, "attention: width \(qkv.columns / 3) is not divisible by \(heads) heads")
     let width = qkv.columns / 3
     func blocks(_ x: Tensor) -> (ColumnBlock, ColumnBlock, ColumnBlock) {
         (
@@ -38,8 +39,10 @@ public func crossAttention(
     query: Tensor, _ querySegments: Segments, keyValue: Tensor, _ keySegments: Segments, heads: Int
 ) -> Tensor {
     let width = query.columns
-    precondition(keyValue.columns == 2 * width && width % heads == 0, "crossAttention: \(query.shape), \(keyValue.shape)")
-    precondition(query.rows == querySegments.total && keyValue.rows == keySegments.total, "crossAttention: token counts")
+    precondition(
+        keyValue.columns == 2 * width && width % heads == 0, "crossAttention: \(query.shape), \(keyValue.shape)")
+    precondition(
+        query.rows == querySegments.total && keyValue.rows == keySegments.total, "crossAttention: token counts")
     precondition(querySegments.count == keySegments.count, "crossAttention: numbers of sequences differ")
     func blocks(_ q: Tensor, _ kv: Tensor) -> (ColumnBlock, ColumnBlock, ColumnBlock) {
         (

@@ -15,7 +15,8 @@ public func sumRows(_ x: Tensor) -> Tensor {
     let y = x.device.empty([x.columns])
     x.device.sumRows(x, into: y)
     return y.recorded(from: [x]) { [shape = x.shape] dy in
-        let rows = dy.device.tensor([Int32](repeating: 0, count: shape.dropLast().reduce(1, *)), shape: [shape.dropLast().reduce(1, *)])
+        let rows = dy.device.tensor(
+            [Int32](repeating: 0, count: shape.dropLast().reduce(1, *)), shape: [shape.dropLast().reduce(1, *)])
         return [gatherRows(dy.reshaped([1, dy.count]), rows).reshaped(shape)]
     }
 }

@@ -1,0 +1,17 @@
+// Finds the images of a folder that fit a sentence. Run it from the project's folder:
+//   swift run -c release search runs/demo/model photos "a red circle"
+import Diptych
+import Foundation
+
+let words = CommandLine.arguments
+guard words.count == 4 else {
+    print("usage: search MODEL FOLDER SENTENCE")
+    exit(64)
+}
+let model = try LoadedModel(words[1], on: CPUDevice())
+let names = try FileManager.default.contentsOfDirectory(atPath: words[2]).filter { $0.hasSuffix(".jpg") }.sorted()
+let images = try model.encode(images: names.count) { try PixelImage(decoding: readFile(words[2] + "/" + names[$0])) }  // [N,E]
+let query = model.encode(texts: [words[3]])  // [1,E]
+let width = query.count
+let scores = names.indices.map { row in (0..<width).reduce(Float(0)) { $0 + images[row * width + $1] * query[$1] } }
+for row in names.indices.sorted(by: { scores[$0] > scores[$1] }).prefix(5) { print(scores[row], names[row]) }

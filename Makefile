@@ -1,0 +1,33 @@
+# Two commands do everything: make demo, make test. Both install what is missing first (scripts/setup).
+SWIFT_FLAGS = -c release --explicit-target-dependency-import-check error
+PEERS ?= $(or $(DIPTYCH_CACHE),$(HOME)/.cache/diptych)/peers
+TORCH ?= torch==2.13.0+cpu torchvision==0.28.0
+
+.PHONY: build demo test lint goldens peers-environment clean
+
+build: setup
+	swift build $(SWIFT_FLAGS) --product diptych
+
+.PHONY: setup
+setup:
+	@scripts/setup
+
+demo: build
+	@scripts/demo
+
+test: setup
+	swift test $(SWIFT_FLAGS)
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Examples
+
+# The golden values under Tests/Goldens, made by the peers themselves.
+goldens: peers-environment
+	$(PEERS)/bin/python scripts/make-goldens
+
+peers-environment:
+	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)
+	@$(PEERS)/bin/pip install --quiet $(TORCH) open_clip_torch==3.3.0 timm==1.0.31 clip-benchmark==1.6.2 sentencepiece pillow
+
+clean:
+	rm -rf .build
