@@ -10,7 +10,10 @@ guard words.count == 4 else {
 }
 let model = try LoadedModel(words[1], on: CPUDevice())
 let names = try FileManager.default.contentsOfDirectory(atPath: words[2]).filter { $0.hasSuffix(".jpg") }.sorted()
-let images = try model.encode(images: names.count) { try PixelImage(decoding: readFile(words[2] + "/" + names[$0])) }  // [N,E]
+let folder = words[2]
+let images = try model.encode(images: names.count) { [names, folder] index in  // [N,E]
+    try PixelImage(decoding: readFile(folder + "/" + names[index]))
+}
 let query = model.encode(texts: [words[3]])  // [1,E]
 let width = query.count
 let scores = names.indices.map { row in (0..<width).reduce(Float(0)) { $0 + images[row * width + $1] * query[$1] } }

@@ -8,6 +8,11 @@ public enum Interruption {
     public static var isRequested: Bool { flag.load(ordering: .relaxed) }
 
     public static func watch() {
+        // A parent may have left them blocked.
+        var ours = sigset_t()
+        sigemptyset(&ours)
+        for number in [SIGINT, SIGTERM] { sigaddset(&ours, number) }
+        pthread_sigmask(SIG_UNBLOCK, &ours, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
                 Interruption.flag.store(true, ordering: .relaxed)

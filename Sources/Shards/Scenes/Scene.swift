@@ -99,8 +99,8 @@ public struct SceneRules: Sendable, Equatable {
             let size: Scene.Size = pick(&random)
             let (shape, colour) = pair(&random)
             // One object may fill most of the picture; four share it.
-            let room = count == 1 ? 0.36 : count == 2 ? 0.22 : 0.2
-            let radius = room * (size == .large ? random.uniform(0.85, 1) : random.uniform(0.5, 0.62))
+            let room = count == 1 ? 0.42 : 0.23
+            let radius = room * (size == .large ? random.uniform(0.85, 1) : random.uniform(0.58, 0.68))
             let play = max(0, (count == 1 ? 0.46 : 0.24) - radius)
             scene.objects.append(
                 Scene.Object(
