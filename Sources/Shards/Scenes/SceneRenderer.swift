@@ -40,7 +40,10 @@ extension Scene {
             guard dx * dx + dy * dy < 2 else { continue }
             let u = dx * cos(object.angle) + dy * sin(object.angle)
             let v = -dx * sin(object.angle) + dy * cos(object.angle)
-            if object.shape.contains(u, v) { return object.texture.shaded(object.colour.rgb, u, v) }
+            guard object.shape.contains(u, v) else { continue }
+            // A dark outline, as in a picture book: the shape shows whatever the colours are.
+            guard object.shape.contains(u * 1.2, v * 1.2) else { return [40, 40, 46] }
+            return object.texture.shaded(object.colour.rgb, u, v)
         }
         return nil
     }
