@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Layers
+import Report
 import Support
 import Training
 
@@ -45,6 +46,7 @@ struct TrainCommand: DiptychCommand {
                 event.step, detail: String(format: "loss %.4f  %.1f pairs/s", event.loss, pace), remaining: left)
         }
         progress.finish()
-        print("model: \(folder)/model")
+        print("model:  \(folder)/model")
+        print("report: \(try RunReport(folder).write())")
     }
 }

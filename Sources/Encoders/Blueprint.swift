@@ -130,8 +130,7 @@ public struct VisionShape: Sendable, Equatable {
             width: towerWidth, layers: try kwargs.integer("depth", default: sizes.layers),
             heads: try kwargs.integer("num_heads", default: sizes.heads),
             mlpWidth: Int(Double(towerWidth) * (try kwargs.number("mlp_ratio", default: sizes.mlpRatio))),
-            activation: .gelu,
-            epsilon: 1e-6)
+            activation: sizes.activation, epsilon: 1e-6)
         guard towerWidth % blocks.heads == 0 else { throw kwargs.wrong("num_heads", "does not divide \(towerWidth)") }
         style = .timm
         hasClassToken = false
@@ -149,17 +148,31 @@ public struct VisionShape: Sendable, Equatable {
         self.embedWidth = embedWidth
     }
 
-    private static func timmSizes(_ name: String) -> (
-        patch: Int, width: Int, layers: Int, heads: Int, mlpRatio: Double
-    )? {
-        let words = name.split(separator: ".")[0].split(separator: "_")
+    private struct TimmSizes {
+        let patch: Int
+        let width: Int
+        let layers: Int
+        var heads = 16
+        var mlpRatio = 4.0
+        let activation: Activation
+    }
+
+    /// timm's registered `vit_<size>_patch<p>_siglip_<resolution>`: those added with SigLIP 2 use the tanh GELU.
+    private static func timmSizes(_ name: String) -> TimmSizes? {
+        let words = name.split(separator: ".").first?.split(separator: "_") ?? []
         guard words.count == 5, words[0] == "vit", words[3] == "siglip", words[2].hasPrefix("patch"),
-            let patch = Int(words[2].dropFirst(5))
+            let patch = Int(words[2].dropFirst(5)), let side = Int(words[4])
         else { return nil }
         switch words[1] {
-        case "base": return (patch, 768, 12, 12, 4)
-        case "large": return (patch, 1024, 24, 16, 4)
-        case "so400m": return (patch, 1152, 27, 16, 3.7362)
+        case "base":
+            return TimmSizes(
+                patch: patch, width: 768, layers: 12, heads: 12, activation: patch == 32 ? .geluTanh : .gelu)
+        case "large":
+            return TimmSizes(patch: patch, width: 1024, layers: 24, activation: side == 512 ? .geluTanh : .gelu)
+        case "so400m":
+            return TimmSizes(
+                patch: patch, width: 1152, layers: 27, mlpRatio: 3.7362, activation: patch == 16 ? .geluTanh : .gelu)
+        case "giantopt": return TimmSizes(patch: patch, width: 1536, layers: 40, activation: .geluTanh)
         default: return nil
         }
     }

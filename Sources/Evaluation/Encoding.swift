@@ -43,6 +43,10 @@ public struct LoadedModel: Sendable {
             self.tokenizer = try TokenizerCard(tokenizer).load()
         } else if FileManager.default.fileExists(atPath: own + "/card.yaml") {
             self.tokenizer = try TokenizerCard(own).load()
+        } else if let name = folder.blueprint.config["text_cfg"]?["hf_tokenizer_name"]?.string {
+            throw Failure(
+                .inputMissing, own, "the model needs the tokenizer \(name), which does not stand in its folder",
+                remedy: "Pass it with --tokenizer")
         } else {
             let vocabulary = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
             guard FileManager.default.fileExists(atPath: vocabulary) else {

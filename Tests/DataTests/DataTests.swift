@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 import Images
 import Shards
@@ -152,6 +153,26 @@ import Tokenization
         let tokenizer = try TokenizerCard(Places.project + "/Tokenizers/clip-bpe").load()
         #expect(tokenizer.row("a photo of a cat", contextLength: 8) == [49406, 320, 1125, 539, 320, 2368, 49407, 0])
         #expect(tokenizer.row("a photo of a cat", contextLength: 4) == [49406, 320, 1125, 49407])
+    }
+
+    @Test("A COCO captions file and a folder of images are read in the file's order")
+    func coco() throws {
+        try Places.withFolder { folder in
+            let json: JSON = [
+                "images": [["id": 7, "file_name": "b.jpg"], ["id": 3, "file_name": "a.jpg"]],
+                "annotations": [
+                    ["image_id": 3, "caption": "third"], ["image_id": 7, "caption": "first"],
+                    ["image_id": 7, "caption": "second"],
+                ],
+            ]
+            try AtomicFile.write(json.text(), to: folder + "/captions.json")
+            let task = try EvaluationTask(Places.project + "/Evals/tasks/coco5k.yaml")
+            let set = try EvaluationSet(folder + "/captions.json", images: folder, task: task)
+            #expect(set.items.map(\.key) == ["b", "a"])
+            #expect(set.items.map(\.captions) == [["first", "second"], ["third"]])
+            let failure = #expect(throws: Failure.self) { try set.items[0].image() }
+            #expect(failure?.description == "\(folder)/b.jpg: no such file.")
+        }
     }
 
     @Test("Shards packed from a table keep the bytes of the images")
