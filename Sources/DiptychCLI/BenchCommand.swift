@@ -32,9 +32,16 @@ struct BenchStep: DiptychCommand {
     @Flag(help: "Print JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
+    func validate() throws {
+        guard batch > 0, steps > 0, tokens ?? 1 > 0 else {
+            throw ValidationError("--batch, --steps and --tokens must be positive.")
+        }
+    }
+
     func execute() throws {
         let device = machine.device()
         let blueprint = try Blueprint(JSON(file: config), path: config)
+        guard blueprint.text.vocabulary > 2 else { throw Failure(.badData, config, "text_cfg.vocab_size is too small") }
         let model = try DualEncoder(FreshParameters(on: device, seed: 0), blueprint)
         let (images, texts) = randomBatch(blueprint, device)
         var optimizer = AdamW(.init())

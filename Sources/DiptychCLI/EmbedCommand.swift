@@ -46,9 +46,7 @@ struct EmbedCommand: DiptychCommand {
         }
         if let texts {
             var lines = String(decoding: try readFile(texts), as: UTF8.self)
-                .split(separator: "\n", omittingEmptySubsequences: false).map {
-                    $0.hasSuffix("\r") ? String($0.dropLast()) : String($0)
-                }
+                .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
             if lines.last == "" { lines.removeLast() }
             let features = loaded.encode(texts: lines)
             tensors.append(FileTensor("text_features", features, shape: [lines.count, width]))

@@ -29,6 +29,10 @@ struct TokenizerTrain: DiptychCommand {
     }
 
     func execute() throws {
+        let existing = (try? FileManager.default.contentsOfDirectory(atPath: out)) ?? []
+        guard existing.isEmpty || existing.contains("card.yaml") else {
+            throw Failure(.usage, out, "exists and is no tokenizer folder", remedy: "Choose another --out")
+        }
         let captions = try readCaptions()
         guard !captions.isEmpty else { throw Failure(.badData, input, "holds no captions") }
         try AtomicFile.writeFolder(out) { folder in

@@ -90,7 +90,7 @@ public struct VisionShape: Sendable, Equatable {
         guard height >= patch, width >= patch else { throw cfg.wrong("image_size", "smaller than one patch") }
         blocks = TransformerShape(
             width: towerWidth, layers: try cfg.integer("layers", default: 12), heads: towerWidth / headWidth,
-            mlpWidth: Int(Double(towerWidth) * (try cfg.number("mlp_ratio", default: 4))),
+            mlpWidth: try cfg.mlpWidth(towerWidth, default: 4),
             activation: try cfg.activation(quickGELU: quickGELU), epsilon: try cfg.epsilon(default: 1e-5))
         style = .openCLIPImage
         hasClassToken = true
@@ -129,9 +129,10 @@ public struct VisionShape: Sendable, Equatable {
         blocks = TransformerShape(
             width: towerWidth, layers: try kwargs.integer("depth", default: sizes.layers),
             heads: try kwargs.integer("num_heads", default: sizes.heads),
-            mlpWidth: Int(Double(towerWidth) * (try kwargs.number("mlp_ratio", default: sizes.mlpRatio))),
+            mlpWidth: try kwargs.mlpWidth(towerWidth, default: sizes.mlpRatio),
             activation: sizes.activation, epsilon: 1e-6)
         guard towerWidth % blocks.heads == 0 else { throw kwargs.wrong("num_heads", "does not divide \(towerWidth)") }
+        guard height >= patch, width >= patch else { throw cfg.wrong("image_size", "smaller than one patch") }
         style = .timm
         hasClassToken = false
         hasPatchBias = true
@@ -220,7 +221,7 @@ public struct TextShape: Sendable, Equatable {
         guard width % heads == 0 else { throw cfg.wrong("heads", "\(width) is not divisible by \(heads)") }
         blocks = TransformerShape(
             width: width, layers: try cfg.integer("layers", default: 12), heads: heads,
-            mlpWidth: Int(Double(width) * (try cfg.number("mlp_ratio", default: 4))),
+            mlpWidth: try cfg.mlpWidth(width, default: 4),
             activation: try cfg.activation(quickGELU: quickGELU), epsilon: try cfg.epsilon(default: 1e-5))
         isCausal = !(try cfg.bool("no_causal_mask", default: false))
         pooling = try cfg.choice(

@@ -74,16 +74,25 @@ struct ConfigReader {
 
     func expect(_ key: String, _ word: String) throws { _ = try choice(key, default: word, [word: ()]) }
 
+    /// int(width * mlp_ratio), as open_clip and timm take it.
+    func mlpWidth(_ width: Int, default fallback: Double) throws -> Int {
+        let product = Double(width) * (try number("mlp_ratio", default: fallback))
+        guard product >= 1, product < 0x1p31 else { throw wrong("mlp_ratio", "is out of range") }
+        return Int(product)
+    }
+
     /// One number for a square, [height, width] otherwise.
     func size(_ key: String, default fallback: Int) throws -> (height: Int, width: Int) {
         if let pair = members[key]?.array {
-            guard pair.count == 2, let height = pair[0].integer, let width = pair[1].integer, height > 0, width > 0
+            guard pair.count == 2, let height = pair[0].integer, let width = pair[1].integer, height > 0, width > 0,
+                max(height, width) <= 65536
             else {
                 throw wrong(key, "needs [height, width]")
             }
             return (height, width)
         }
         let side = try integer(key, default: fallback)
+        guard side <= 65536 else { throw wrong(key, "\(side) is out of range") }
         return (side, side)
     }
 

@@ -29,6 +29,16 @@ public struct EvaluationSet: Sendable {
             items = try Self.shards(path, task)
         }
         guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
+        for item in items {
+            switch task.kind {
+            case .classification:
+                guard item.classIndex == nil else { continue }
+                throw Failure(.badData, path, "\(item.key) has no class, \(task.name) is a classification task")
+            case .retrieval:
+                guard item.captions.isEmpty else { continue }
+                throw Failure(.badData, path, "\(item.key) has no captions, \(task.name) is a retrieval task")
+            }
+        }
     }
 
     private static func shards(_ path: String, _ task: EvaluationTask) throws -> [Item] {

@@ -7,6 +7,12 @@ import Tokenization
 /// JSON file (`file.json#key`). Files stand beside the YAML, in the working folder or where set-up puts them.
 public enum TextList {
     public static func read(_ section: Section, _ key: String, beside path: String) throws -> [String] {
+        let texts = try find(section, key, beside: path)
+        guard !texts.isEmpty else { throw section.wrong(key, "holds no texts") }
+        return texts
+    }
+
+    private static func find(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let words = try section.strings(key)
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
@@ -20,7 +26,8 @@ public enum TextList {
                 remedy: "Run scripts/setup")
         }
         if parts.count == 1 {
-            let lines = String(decoding: try readFile(file), as: UTF8.self).split(separator: "\n").map(String.init)
+            let lines = String(decoding: try readFile(file), as: UTF8.self).split(whereSeparator: \.isNewline).map(
+                String.init)
             return lines.filter { !$0.isEmpty }
         }
         guard let texts = try JSON(file: file)[parts[1]]?.array?.compactMap(\.string), !texts.isEmpty else {

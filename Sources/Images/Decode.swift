@@ -57,6 +57,11 @@ extension PixelImage {
         default: throw ImageFault(reason: .damaged, detail: message)
         }
         let (width, height) = (Int(image.width), Int(image.height))
+        // Resizing the shortest side of a thread of pixels would need gigabytes.
+        guard max(width, height) <= 1000 * min(width, height) else {
+            cc_free(image.pixels)
+            throw ImageFault(reason: .tooLarge, detail: "one side is over 1,000 times the other, \(width)x\(height)")
+        }
         self.init(
             width: width, height: height,
             pixels: Array(UnsafeBufferPointer(start: image.pixels, count: width * height * 3)))

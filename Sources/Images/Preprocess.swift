@@ -51,6 +51,9 @@ public struct Preprocess: Sendable, Equatable {
         }
         mean = try triple("mean", Self.clipMean)
         deviation = try triple("std", Self.clipDeviation)
+        guard deviation.allSatisfy({ $0 > 0 && $0.isFinite }), mean.allSatisfy(\.isFinite) else {
+            throw wrong("std", "needs three numbers above 0")
+        }
         let filterName = json["interpolation"]?.string ?? "bicubic"
         guard let filter = ResampleFilter(rawValue: filterName) else {
             throw wrong("interpolation", "\(filterName) is not bicubic or bilinear")

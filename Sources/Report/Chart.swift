@@ -83,7 +83,6 @@ struct Chart {
 
     private static func label(_ value: Double) -> String {
         if abs(value) < 1e-12 { return "0" }
-        return abs(value) >= 0.01
-            ? String(format: "%g", (value * 1000).rounded() / 1000) : String(format: "%.0e", value)
+        return String(format: "%g", (value * 1e6).rounded() / 1e6)
     }
 }

@@ -16,8 +16,9 @@ public struct RunReport {
         guard FileManager.default.fileExists(atPath: metrics) else {
             throw Failure(.inputMissing, folder, "is no run folder: it has no metrics.jsonl")
         }
-        let lines = try String(decoding: readFile(metrics), as: UTF8.self).split(separator: "\n").map {
-            try JSON(parsing: Data($0.utf8), path: metrics)
+        // A run that was killed may have left half a line.
+        let lines = try String(decoding: readFile(metrics), as: UTF8.self).split(separator: "\n").compactMap {
+            try? JSON(parsing: Data($0.utf8), path: metrics)
         }
         steps = lines.filter { $0["loss"] != nil }
         validation = lines.filter { $0["validation_loss"] != nil }

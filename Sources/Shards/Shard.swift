@@ -86,6 +86,10 @@ private final class ShardFile {
             throw Failure.system("cannot open", path)
         }
         length = Int(lseek(descriptor, 0, SEEK_END))
+        guard length >= 0 else {
+            close(descriptor)
+            throw Failure(.badData, path, "is no regular file", remedy: "Shards are read at random places")
+        }
     }
 
     deinit { close(descriptor) }

@@ -28,7 +28,7 @@ enum TarReader {
                 throw bad(offset == 0 ? "is no tar file" : "damaged tar header at byte \(offset)")
             }
             let start = offset + 512
-            guard start + size <= length else {
+            guard size <= length - start else {
                 let name = longName ?? text(header, 0, 100)
                 throw bad("the tar ends early: \(name) needs \(size) bytes at byte \(start), the file has \(length)")
             }

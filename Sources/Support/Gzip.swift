@@ -19,8 +19,12 @@ public enum Gzip {
         var chunk = [UInt8](repeating: 0, count: 1 << 18)
         try data.withUnsafeBytes { (input: UnsafeRawBufferPointer) in
             stream.next_in = UnsafeMutablePointer(mutating: input.bindMemory(to: UInt8.self).baseAddress)
-            stream.avail_in = uInt(input.count)
+            var rest = input.count
             while true {
+                if stream.avail_in == 0 {  // zlib counts in 32 bits
+                    stream.avail_in = uInt(min(rest, 1 << 30))
+                    rest -= Int(stream.avail_in)
+                }
                 let status = chunk.withUnsafeMutableBufferPointer { buffer in
                     stream.next_out = buffer.baseAddress
                     stream.avail_out = uInt(buffer.count)
@@ -28,7 +32,7 @@ public enum Gzip {
                 }
                 out.append(contentsOf: chunk[0..<(chunk.count - Int(stream.avail_out))])
                 if status == Z_STREAM_END {
-                    if stream.avail_in == 0 { return }
+                    if stream.avail_in == 0, rest == 0 { return }
                     inflateReset(&stream)
                 } else if status != Z_OK {
                     throw Failure(

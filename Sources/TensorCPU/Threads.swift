@@ -8,6 +8,8 @@ import Synchronization
 final class Threads: @unchecked Sendable {
     let count: Int
     private let condition = NSCondition()
+    /// One kernel at a time, whichever thread asks.
+    private let turn = NSLock()
     private let generation = Atomic<Int>(0)
     private let nextTile = Atomic<Int>(0)
     private let busy = Atomic<Int>(0)
@@ -26,13 +28,15 @@ final class Threads: @unchecked Sendable {
     }
 
     /// Runs body(0) ... body(tiles - 1), on the calling thread too, and returns when all are done.
-    /// Calls come from one thread at a time and do not nest.
+    /// Calls do not nest.
     func each(_ tiles: Int, _ body: (Int) -> Void) {
         guard count > 1, tiles > 1 else {
             for tile in 0..<tiles { body(tile) }
             return
         }
         // Workers see the closure through a pointer, so that none of them can keep it.
+        turn.lock()
+        defer { turn.unlock() }
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { body in
                 condition.lock()

@@ -33,8 +33,12 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     public func encode(_ text: String, limit: Int) -> [Int32] {
         let bytes = Array(cleaning(text).utf8)
         var ids = [Int32](repeating: 0, count: bytes.count + 8)
-        let count = sp_encode(model, bytes, bytes.count, &ids, ids.count)
-        precondition(count >= 0 && count <= ids.count, "sentencepiece could not encode a text of \(bytes.count) bytes")
+        var count = sp_encode(model, bytes, bytes.count, &ids, ids.count)
+        if count > ids.count {  // the model's own normalisation lengthened the text
+            ids = [Int32](repeating: 0, count: count)
+            count = sp_encode(model, bytes, bytes.count, &ids, ids.count)
+        }
+        precondition(count >= 0, "sentencepiece could not encode a text of \(bytes.count) bytes")
         return Array(ids.prefix(count))
     }
 

@@ -28,8 +28,8 @@ public struct TokenizerCard: Sendable {
         file = try card.string("file")
         digest = try card.optionalString("sha256")
         cleaning = try card.choice("cleaning", default: .lower)
-        end = try card.integer("end", default: 1)
-        padding = try card.integer("padding", default: 1)
+        end = try card.integer("end", default: 1, in: 0...Int(Int32.max))
+        padding = try card.integer("padding", default: 1, in: 0...Int(Int32.max))
         for key in ["about", "origin", "licence", "install"] { _ = try card.optionalString(key) }
         try card.finish()
     }
@@ -48,6 +48,10 @@ public struct TokenizerCard: Sendable {
         case .sentencePiece:
             tokenizer = try SentencePieceTokenizer(
                 model: path, cleaning: cleaning, end: Int32(end), padding: Int32(padding))
+        }
+        guard kind == .clipBPE || max(end, padding) < tokenizer.vocabularySize else {
+            throw Failure(
+                .badData, folder + "/card.yaml", "end or padding is outside of the \(tokenizer.vocabularySize) pieces")
         }
         if let digest, digest != tokenizer.digest {
             throw Failure(

@@ -85,7 +85,10 @@ public struct Recipe {
             let folder = try ModelFolder(initialModel)
             modelPath = initialModel
             (modelConfig, preprocess) = (folder.blueprint.config, folder.preprocess)
-            _ = try Self.preprocess(top)
+            if top.has("preprocess") {
+                throw top.wrong(
+                    "preprocess", "comes with the model of init_from", remedy: "Name a model, too, to state another")
+            }
         } else {
             modelPath = try top.string("model")
             modelConfig = Self.withStart(of: objective, try JSON(file: modelPath))
@@ -127,6 +130,10 @@ public struct Recipe {
             try listed.isEmpty
             ? [(data.strings("train"), 1)]
             : listed.map { (try $0.strings("shards"), try $0.number("weight", default: 1)) }
+        let weights = sources.map(\.weight)
+        guard weights.allSatisfy(\.isFinite), weights.reduce(0, +) > 0 else {
+            throw data.wrong("sources", "the weights need a finite sum above 0")
+        }
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
@@ -142,7 +149,9 @@ public struct Recipe {
         guard scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
             throw augment.wrong("scale", "needs 0 < low <= high <= 1")
         }
-        guard ratio[0] > 0, ratio[0] <= ratio[1] else { throw augment.wrong("ratio", "needs 0 < low <= high") }
+        guard ratio[0] > 0, ratio[0] <= ratio[1], ratio[1] <= 1000 else {
+            throw augment.wrong("ratio", "needs 0 < low <= high <= 1000")
+        }
         augmentation = Augmentation(
             scale: scale[0]...scale[1], ratio: ratio[0]...ratio[1],
             flip: try augment.number("flip", default: 0, in: 0...1))

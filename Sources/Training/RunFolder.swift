@@ -5,7 +5,7 @@ import Support
 public final class RunFolder {
     public let path: String
     private let lock: Int32
-    private let metrics: FileHandle
+    private var metrics: FileHandle
 
     /// Makes the folder, or opens it to resume; holds its lock while it lives.
     ///
@@ -13,7 +13,8 @@ public final class RunFolder {
     public init(_ path: String, resume: Bool) throws {
         self.path = path
         let exists = FileManager.default.fileExists(atPath: path)
-        if exists, !resume, !((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).isEmpty {
+        // A folder without a recipe is no run yet: an earlier start failed before its first step.
+        if !resume, FileManager.default.fileExists(atPath: path + "/recipe.yaml") {
             throw Failure(
                 .usage, path, "the run folder exists", remedy: "Continue it with --resume, or choose another with --run"
             )
@@ -40,8 +41,10 @@ public final class RunFolder {
         let kept = String(decoding: try readFile(file), as: UTF8.self).split(separator: "\n").filter { line in
             (try? JSON(parsing: Data(line.utf8), path: file)["step"]?.integer).map { $0 <= step } ?? false
         }
-        try metrics.truncate(atOffset: 0)
-        for line in kept { try metrics.write(contentsOf: Data((line + "\n").utf8)) }
+        try AtomicFile.write(kept.map { $0 + "\n" }.joined(), to: file)
+        guard let handle = FileHandle(forUpdatingAtPath: file) else { throw Failure.system("cannot write", file) }
+        metrics = handle
+        _ = try? metrics.seekToEnd()
     }
 
     func log(_ values: JSON) throws {

@@ -57,25 +57,23 @@ public final class Trainer {
     public init(_ recipe: Recipe, run path: String, resume: Bool, on device: any Device) throws {
         self.recipe = recipe
         let setup = try TrainingSetup(recipe)
+        (preprocess, tokenizer, steps) = (setup.preprocess, setup.tokenizer, setup.steps)
         evaluators = try recipe.evaluations.map {
             ($0, try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images))
         }
-        run = try RunFolder(path, resume: resume)
-        if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
-        (preprocess, tokenizer) = (setup.preprocess, setup.tokenizer)
+        validation = try ValidationLoss(recipe, setup)
         model = try setup.model(on: device)
         optimizer = AdamW(recipe.optimizer)
         state = Checkpoint(step: 0, position: DataPosition(), pairsSeen: 0, best: nil)
+        run = try RunFolder(path, resume: resume)
+        if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
         if resume, let last = run.checkpoints.last {
             state = try Checkpoint.read(last.path, into: &model, &optimizer)
-            try run.truncateMetrics(after: state.step)
         } else {
             try AtomicFile.write(recipe.file.text(), to: path + "/recipe.yaml")
-            try run.truncateMetrics(after: 0)
         }
-        steps = setup.steps
+        try run.truncateMetrics(after: state.step)
         batches = Batcher(setup.order, setup.plan, tokenizer: tokenizer, from: state.position)
-        validation = try ValidationLoss(recipe, setup)
         board = try TensorBoard(folder: path)
     }
 
@@ -115,11 +113,19 @@ public final class Trainer {
                     gradientNorm: norm,
                     pairsPerSecond: Double(batch.count) / seconds,
                     dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
-            try validateIfDue()
-            for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps {
-                try evaluate(evaluator, isFinal: false)
+            let isBest: Bool
+            do {
+                isBest = try validateIfDue()
+                for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps {
+                    try evaluate(evaluator, isFinal: false)
+                }
+            } catch {
+                try checkpoint()  // a bad held-out image loses no training
+                throw error
             }
-            if isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps { try checkpoint() }
+            if isBest || isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps {
+                try checkpoint()
+            }
             if Interruption.isRequested, state.step < steps { throw interrupted() }
         }
         try AtomicFile.writeFolder(run.path + "/model") { try writeModel($0) }
@@ -144,12 +150,15 @@ public final class Trainer {
         observe(event)
     }
 
-    private func validateIfDue() throws {
-        guard let validation, isDue(recipe.validateEvery) || state.step == steps else { return }
+    /// Whether the loss is the lowest so far.
+    private func validateIfDue() throws -> Bool {
+        guard let validation, isDue(recipe.validateEvery) || state.step == steps else { return false }
         let loss = try validation.evaluate(model, objective: recipe.objective)
         try run.log(["step": .integer(state.step), "validation_loss": .number(loss)])
         try board.log([("validation/loss", loss)], step: state.step)
-        if loss < state.best?.loss ?? .infinity { state.best = (loss, state.step) }
+        guard loss < state.best?.loss ?? .infinity else { return false }
+        state.best = (loss, state.step)
+        return true
     }
 
     private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {

@@ -23,6 +23,9 @@ public struct TrainingSetup {
         blueprint = try Blueprint(recipe.modelConfig, path: recipe.modelPath)
         preprocess = try Preprocess(
             recipe.preprocess, height: blueprint.vision.height, width: blueprint.vision.width, path: recipe.file.path)
+        guard preprocess.height == blueprint.vision.height, preprocess.width == blueprint.vision.width else {
+            throw Failure(.badData, recipe.modelPath, "preprocess_cfg.size is not the model's image size")
+        }
         tokenizer = try TokenizerCard(recipe.tokenizer).load()
         guard tokenizer.vocabularySize <= blueprint.text.vocabulary else {
             throw Failure(

@@ -18,7 +18,8 @@ struct ValidationLoss {
         order = SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
         var plan = setup.plan
         plan.augmentation = nil
-        plan.size = min(plan.size, order.count)
+        // Small sets leave room for a faulty sample.
+        plan.size = min(plan.size, max(1, order.count / 2))
         self.plan = plan
         tokenizer = setup.tokenizer
     }
@@ -27,8 +28,11 @@ struct ValidationLoss {
         let batches = Batcher(order, plan, tokenizer: tokenizer)
         defer { batches.stop() }
         var sum = 0.0
+        var count = 0
         for _ in 0..<batches.batchesPerEpoch {
             let batch = try batches.next()
+            guard batches.position.epoch == 0 else { break }  // faults left no further full batch
+            count += 1
             sum += withoutTape {
                 let images = model.device.tensor(
                     batch.images, shape: [batch.count, 3, plan.preprocess.height, plan.preprocess.width])
@@ -41,6 +45,6 @@ struct ValidationLoss {
                     ).scalar)
             }
         }
-        return sum / Double(max(1, batches.batchesPerEpoch))
+        return sum / Double(max(1, count))
     }
 }

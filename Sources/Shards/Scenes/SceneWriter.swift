@@ -12,7 +12,7 @@ extension SceneRules {
         progress: @Sendable (Int) -> Void = { _ in }
     ) throws {
         try AtomicFile.makeFolder(folder)
-        let chosen = numbers(count, seed: seed)
+        let chosen = try numbers(count, seed: seed)
         for (shard, start) in stride(from: 0, to: count, by: shardSize).enumerated() {
             let numbers = chosen[start..<min(count, start + shardSize)]
             let samples = draw(numbers, seed: seed, threads: threads)
@@ -34,7 +34,7 @@ extension SceneRules {
     }
 
     /// The first `count` scene numbers; with distinct captions those whose captions no earlier one has.
-    private func numbers(_ count: Int, seed: UInt64) -> [Int] {
+    private func numbers(_ count: Int, seed: UInt64) throws -> [Int] {
         guard isDistinct else { return Array(0..<count) }
         var seen: Set<String> = []
         var found: [Int] = []
@@ -46,6 +46,11 @@ extension SceneRules {
                 found.append(number)
             }
             number += 1
+            guard number < 1000 * (found.count + 100) else {
+                throw Failure(
+                    .usage, "--distinct", "only \(found.count) of \(count) scenes have captions of their own",
+                    remedy: "Ask for fewer scenes, or lower --ambiguity")
+            }
         }
         return found
     }
