@@ -20,6 +20,7 @@ extension Doctor {
         func texts(_ stage: String, _ key: String, _ clean: (String) -> String) {
             for isMended in [false, true] {
                 let some = cases.filter { ($0["ftfy"]?.isNull == false) == isMended }
+                guard !some.isEmpty else { continue }
                 let wrong = some.filter { clean($0["text"]?.string ?? "") != $0[key]?.string }
                 let name = isMended ? stage + ", text that ftfy mends" : stage
                 results.append(
@@ -36,6 +37,7 @@ extension Doctor {
                 let expected = try ids.integers(entry).map { Int32($0) }
                 for isMended in [false, true] {
                     let some = cases.indices.filter { (cases[$0]["ftfy"]?.isNull == false) == isMended }
+                    guard !some.isEmpty else { continue }
                     let wrong = some.filter { row in
                         tokenizer.row(cases[row]["text"]?.string ?? "", contextLength: context)
                             != Array(expected[row * context..<(row + 1) * context])
