@@ -1,4 +1,4 @@
-#include "simd.h"
+#include "epilogue.h"
 
 CLONES void ck_add(ck_int n, const float *a, const float *b, float *y) {
     for (ck_int i = 0; i < n; i++) y[i] = a[i] + b[i];
@@ -42,27 +42,6 @@ CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float
     }
 }
 
-#define EACH_IN_PLACE(expression) \
-    for (ck_int i = 0; i < columns; i++) row[i] = expression(row[i]); \
-    break
-
-CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const float *bias, const float *residual,
-                        int kind, float *preactivation) {
-    for (ck_int r = 0; r < rows; r++) {
-        float *row = c + r * ld;
-        if (bias && residual)
-            for (ck_int i = 0; i < columns; i++) row[i] += bias[i] + residual[r * ld + i];
-        else if (bias)
-            for (ck_int i = 0; i < columns; i++) row[i] += bias[i];
-        else if (residual)
-            for (ck_int i = 0; i < columns; i++) row[i] += residual[r * ld + i];
-        if (preactivation) memcpy(preactivation + r * ld, row, (size_t)columns * sizeof(float));
-        switch (kind) {  // in place, so that the compiler sees one array
-            case 0: EACH_IN_PLACE(quick_gelu);
-            case 1: EACH_IN_PLACE(erf_gelu);
-            case 2: EACH_IN_PLACE(tanh_gelu);
-            case 3: EACH_IN_PLACE(relu);
-            default: break;
-        }
-    }
+CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs) {
+    finish_block(rows, columns, ld, 0, 0, c, inputs);
 }

@@ -30,6 +30,7 @@ struct BenchStep: DiptychCommand {
     @Option(help: "softmax or sigmoid.") var objective = Objective.softmax
     @Option(help: "Tokens per caption; default: the context length.") var tokens: Int?
     @Flag(help: "Print JSON on standard output.") var json = false
+    @Flag(help: "Also print the time of every kernel, by its share of the steps.") var profile = false
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
@@ -39,7 +40,9 @@ struct BenchStep: DiptychCommand {
     }
 
     func execute() throws {
-        let device = machine.device()
+        let cpu = machine.device()
+        let profiler = ProfilingDevice(cpu)
+        let device: any Device = profile ? profiler : cpu
         let blueprint = try Blueprint(JSON(file: config), path: config)
         guard blueprint.text.vocabulary > 2 else { throw Failure(.badData, config, "text_cfg.vocab_size is too small") }
         let model = try DualEncoder(FreshParameters(on: device, seed: 0), blueprint)
@@ -47,6 +50,7 @@ struct BenchStep: DiptychCommand {
         var optimizer = AdamW(.init())
         var times: [Double] = []
         for step in 0..<steps + 2 {
+            if step == 2 { _ = profiler.take() }
             let start = Machine.now()
             let gradients = objective.gradients(of: model, images: images, texts: texts).gradients
             optimizer.update(
@@ -54,9 +58,11 @@ struct BenchStep: DiptychCommand {
             model.clampLogitScale()
             if step >= 2 { times.append(Machine.now() - start) }
         }
+        let kernels = profiler.take()
+        let total = times.reduce(0, +)
         times.sort()
         let median = times[times.count / 2]
-        let peak = matmulPeak(device)
+        let peak = matmulPeak(threads: machine.threads)
         let products = 3 * productFlops(blueprint) * Double(batch)
         let results: [(String, JSON, String)] = [
             (
@@ -88,10 +94,11 @@ struct BenchStep: DiptychCommand {
                 "step: \(config), batch \(batch), \(objective.rawValue), \(device.name), \(model.parameterCount) parameters"
             )
             for result in results { print("  \(result.2)") }
+            if profile { printProfile(kernels, steps: steps, total: total) }
         }
     }
 
-    private func randomBatch(_ blueprint: Blueprint, _ device: CPUDevice) -> (Tensor, TokenBatch) {
+    private func randomBatch(_ blueprint: Blueprint, _ device: any Device) -> (Tensor, TokenBatch) {
         var stream = RandomStream(seed: 1, purpose: "bench")
         let shape = [batch, 3, blueprint.vision.height, blueprint.vision.width]
         let images = device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
@@ -119,17 +126,37 @@ struct BenchStep: DiptychCommand {
     }
 }
 
-/// The rate of a large product on this device, now: the best of five, FLOP/s.
-func matmulPeak(_ device: CPUDevice) -> Double {
+/// The rate of a large product on this machine, now, FLOP/s: the best of five by OpenBLAS and five of our own.
+func matmulPeak(threads: Int?) -> Double {
     let size = 1536
-    let a = device.filled(0.5, shape: [size, size])
-    let b = device.filled(0.25, shape: [size, size])
-    let times = (0..<6).map { _ in
-        let start = Machine.now()
-        _ = matmul(a, b)
-        return Machine.now() - start
+    let times = [false, true].flatMap { own in
+        let device = CPUDevice(threads: threads, ownProducts: own)
+        let a = device.filled(0.5, shape: [size, size])
+        let b = device.filled(0.25, shape: [size, size])
+        return (0..<6).map { _ in
+            let start = Machine.now()
+            _ = matmul(a, b)
+            return Machine.now() - start
+        }
     }
     return 2 * Double(size * size * size) / times.min()!
+}
+
+/// Kernels by the time they took, and what the steps spent outside of them.
+func printProfile(_ kernels: [String: ProfilingDevice.Entry], steps: Int, total: Double) {
+    let inside = kernels.values.reduce(0) { $0 + $1.seconds }
+    print("     share   ms/step  calls/step   GFLOP/s  kernel")
+    for (name, entry) in kernels.sorted(by: { ($0.value.seconds, $1.key) > ($1.value.seconds, $0.key) }) {
+        let rate = entry.flops == 0 ? "" : String(format: "%.1f", Double(entry.flops) / entry.seconds / 1e9)
+        print(
+            String(
+                format: "  %6.2f %% %9.2f %11d  ", 100 * entry.seconds / total, 1000 * entry.seconds / Double(steps),
+                entry.calls / steps) + String(repeating: " ", count: max(0, 8 - rate.count)) + rate + "  " + name)
+    }
+    print(
+        String(
+            format: "  %6.2f %% %9.2f                        outside kernels", 100 * (total - inside) / total,
+            1000 * (total - inside) / Double(steps)))
 }
 
 extension Objective: ExpressibleByArgument {}

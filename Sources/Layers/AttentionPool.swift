@@ -36,7 +36,7 @@ public struct AttentionPool: Module {
             query: gatherRows(probe, zeros), Segments(count: count, length: 1), keyValue: keyValue(x), segments,
             heads: heads)
         let y = out(pooled)
-        return contract(expand(norm(y), activation: activation), residual: y)
+        return feedForward(norm(y), expand, activation, contract, residual: y)
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

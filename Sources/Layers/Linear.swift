@@ -12,12 +12,21 @@ public struct Linear: Module {
         self.bias = try bias.map { try source.parameter(path + ".bias", [outputs], $0) }
     }
 
-    public func callAsFunction(_ x: Tensor, activation: Activation? = nil, residual: Tensor? = nil) -> Tensor {
-        linear(x, weight: weight.value, bias: bias?.value, activation: activation, residual: residual)
+    public func callAsFunction(_ x: Tensor, residual: Tensor? = nil) -> Tensor {
+        linear(x, weight: weight.value, bias: bias?.value, residual: residual)
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try body(&weight)
         if bias != nil { try body(&bias!) }
     }
+}
+
+/// The MLP of a transformer block: contract(activation(expand(x))) + residual.
+func feedForward(_ x: Tensor, _ expand: Linear, _ activation: Activation, _ contract: Linear, residual: Tensor)
+    -> Tensor
+{
+    feedForward(
+        x, expand: (expand.weight.value, expand.bias?.value), activation: activation,
+        contract: (contract.weight.value, contract.bias?.value), residual: residual)
 }

@@ -87,7 +87,7 @@ public struct TransformerBlock: Module {
         let mixed = linear(norm1(x), weight: qkv.value, bias: qkvBias.value)  // [N,D] -> [N,3D]
         let attended = attention(qkv: mixed, segments, heads: heads, causal: causal)  // [N,3D] -> [N,D]
         let y = out(attended, residual: x)
-        return contract(expand(norm2(y), activation: activation), residual: y)  // [N,D] -> [N,4D] -> [N,D]
+        return feedForward(norm2(y), expand, activation, contract, residual: y)  // [N,D] -> [N,4D] -> [N,D]
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

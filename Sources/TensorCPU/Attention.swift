@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import TensorCore
 
 /// One (sequence, head) is one tile: its scores live in a scratch block of the thread, so no
@@ -13,11 +12,11 @@ extension CPUDevice {
             let (q, k) = (start(inputs.query, queries, first), start(inputs.key, keys, first))
             let v = start(inputs.value, keys, first)
             let result = out + queries.lowerBound * y.columns + first
-            gemm(queries.count, keys.count, width, q, false, k, true, scratch, keys.count, 0)
+            multiply(queries.count, keys.count, width, q, k.transpose, into: scratch, keys.count)
             ck_softmax_scores(
                 queries.count, keys.count, keys.count, inputs.scale, inputs.causal ? 1 : 0, scratch,
                 lse + queries.lowerBound * inputs.heads + head, inputs.heads)
-            gemm(queries.count, width, keys.count, (scratch, keys.count), false, v, false, result, y.columns, 0)
+            multiply(queries.count, width, keys.count, MatrixView(scratch, keys.count), v, into: result, y.columns)
         }
     }
 
@@ -34,25 +33,28 @@ extension CPUDevice {
             let (dq, dk) = (start(dQuery, queries, first), start(dKey, keys, first))
             let dv = start(dValue, keys, first)
             let at = queries.lowerBound * y.columns + first
+            let dOut = MatrixView(d + at, y.columns)
             let (p, dp) = (scratch, scratch + queries.count * keys.count)
-            gemm(queries.count, keys.count, width, q, false, k, true, p, keys.count, 0)
+            multiply(queries.count, keys.count, width, q, k.transpose, into: p, keys.count)
             ck_probabilities(
                 queries.count, keys.count, keys.count, inputs.scale, inputs.causal ? 1 : 0, p,
                 lse + queries.lowerBound * inputs.heads + head, inputs.heads)
-            gemm(keys.count, width, queries.count, (p, keys.count), true, (d + at, y.columns), false, dv.0, dv.1, 0)
-            gemm(queries.count, keys.count, width, (d + at, y.columns), false, v, true, dp, keys.count, 0)
+            multiply(
+                keys.count, width, queries.count, MatrixView(p, keys.count, transposed: true), dOut, into: dv.start,
+                dv.stride)
+            multiply(queries.count, keys.count, width, dOut, v.transpose, into: dp, keys.count)
             ck_score_gradient(
                 queries.count, keys.count, keys.count, width, y.columns, inputs.scale, p, out + at, d + at, dp)
-            gemm(queries.count, width, keys.count, (dp, keys.count), false, k, false, dq.0, dq.1, 0)
-            gemm(keys.count, width, queries.count, (dp, keys.count), true, q, false, dk.0, dk.1, 0)
+            multiply(queries.count, width, keys.count, MatrixView(dp, keys.count), k, into: dq.start, dq.stride)
+            multiply(
+                keys.count, width, queries.count, MatrixView(dp, keys.count, transposed: true), q, into: dk.start,
+                dk.stride)
         }
     }
 
-    private typealias Block = (UnsafeMutablePointer<Float>, Int)
-
-    private func start(_ block: ColumnBlock, _ rows: Range<Int>, _ column: Int) -> Block {
+    private func start(_ block: ColumnBlock, _ rows: Range<Int>, _ column: Int) -> MatrixView {
         let columns = block.tensor.columns
-        return (floats(block.tensor) + rows.lowerBound * columns + block.start + column, columns)
+        return MatrixView(floats(block.tensor) + rows.lowerBound * columns + block.start + column, columns)
     }
 
     private func eachHead(
@@ -67,14 +69,4 @@ extension CPUDevice {
             }
         }
     }
-}
-
-/// c [m,n] = op(a) op(b) + beta c on one thread, every operand with its own leading dimension.
-func gemm(
-    _ m: Int, _ n: Int, _ k: Int, _ a: (UnsafeMutablePointer<Float>, Int), _ aT: Bool,
-    _ b: (UnsafeMutablePointer<Float>, Int), _ bT: Bool, _ c: UnsafeMutablePointer<Float>, _ ldc: Int, _ beta: Float
-) {
-    cblas_sgemm(
-        CblasRowMajor, aT ? CblasTrans : CblasNoTrans, bT ? CblasTrans : CblasNoTrans, Int32(m), Int32(n), Int32(k), 1,
-        a.0, Int32(a.1), b.0, Int32(b.1), beta, c, Int32(ldc))
 }

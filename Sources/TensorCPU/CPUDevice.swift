@@ -3,24 +3,30 @@ import COpenBLAS
 import Foundation
 import TensorCore
 
-/// The CPU: OpenBLAS with one thread per call, our own threads over fixed tiles, SIMD kernels in C.
+/// The CPU: our own threads over fixed tiles, SIMD kernels in C, and OpenBLAS with one thread per call
+/// where its products are the faster ones (docs/decisions/0006).
 public final class CPUDevice: Device, @unchecked Sendable {
     let threads: Threads
     private let pool = BufferPool()
+    /// Whether products run in our own kernel; otherwise, and for single large ones, in OpenBLAS.
+    let usesOwnProducts: Bool
 
-    /// - Parameter threads: nil for one per core. Results do not depend on it.
-    public init(threads: Int? = nil) {
+    /// - Parameters:
+    ///   - threads: nil for one per core. Results do not depend on it.
+    ///   - ownProducts: nil for what suits this CPU; false for OpenBLAS
+    public init(threads: Int? = nil, ownProducts: Bool? = nil) {
+        usesOwnProducts = ck_gemm_suits() != 0 && ownProducts ?? true
         openblas_set_num_threads(1)
         self.threads = Threads(count: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     }
 
     public var name: String { "cpu (\(threads.count) threads)" }
 
-    public func allocate(_ element: Element, count: Int) -> Storage {
-        Storage(device: self, element: element, count: count, address: pool.take(count * 4))
-    }
+    public func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer { pool.take(count * 4) }
 
-    public func release(_ storage: Storage) { pool.give(storage.address, bytes: storage.count * 4) }
+    public func release(_ address: UnsafeMutableRawPointer, _ element: Element, count: Int) {
+        pool.give(address, bytes: count * 4)
+    }
 
     public func upload(_ values: UnsafeBufferPointer<Float>, into y: Tensor) {
         guard let source = values.baseAddress else { return }

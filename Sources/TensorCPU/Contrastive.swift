@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import Foundation
 import TensorCore
 
@@ -31,7 +30,8 @@ extension CPUDevice {
         var loss = 0.0
         for i in 0..<b { loss += Double(rows[i]) + Double(columns[i]) - 2 * Double(own[i]) }
         let half = 1 / (2 * Double(b))
-        plan.finish(results, factor: half, loss: loss * half, dLogScale: slopes[0] * half, dBias: 0)
+        plan.finish(
+            results, factor: half, loss: loss * half, dLogScale: plan.exactSoftmaxSlope() ?? slopes[0] * half, dBias: 0)
     }
 
     private func sigmoid(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
@@ -42,7 +42,8 @@ extension CPUDevice {
             return sums
         }
         let share = 1 / Double(plan.count)
-        plan.finish(results, factor: share, loss: sums[0] * share, dLogScale: sums[1] * share, dBias: sums[2] * share)
+        let exact = plan.exactSigmoidSlopes() ?? (sums[1] * share, sums[2] * share)
+        plan.finish(results, factor: share, loss: sums[0] * share, dLogScale: exact.scale, dBias: exact.bias)
     }
 }
 
@@ -52,6 +53,7 @@ private struct ContrastivePlan {
     let y: UnsafeMutablePointer<Float>
     let count: Int
     let width: Int
+    let logScale: Double
     let scale: Float
     let bias: Float
     static let block = 512
@@ -62,7 +64,8 @@ private struct ContrastivePlan {
         y = device.floats(inputs.texts)
         count = inputs.images.shape[0]
         width = inputs.images.shape[1]
-        scale = expf(device.floats(inputs.logScale)[0])
+        logScale = Double(device.floats(inputs.logScale)[0])
+        scale = Float(exp(logScale))
         bias = inputs.logitBias.map { device.floats($0)[0] } ?? 0
     }
 
@@ -72,9 +75,9 @@ private struct ContrastivePlan {
 
     /// cosines [band, chunk] = images texts^T
     private func product(_ band: Range<Int>, _ chunk: Range<Int>, into cosines: UnsafeMutablePointer<Float>) {
-        gemm(
-            band.count, chunk.count, width, (x + band.lowerBound * width, width), false,
-            (y + chunk.lowerBound * width, width), true, cosines, chunk.count, 0)
+        device.multiply(
+            band.count, chunk.count, width, MatrixView(x + band.lowerBound * width, width),
+            MatrixView(y + chunk.lowerBound * width, width, transposed: true), into: cosines, chunk.count)
     }
 
     /// The log-sum-exp of every row and every column of the logits, and the logit of each image's own text.
@@ -134,13 +137,13 @@ private struct ContrastivePlan {
                 let cosines = device.floats(block)
                 product(band, chunk, into: cosines)
                 for (k, sum) in slopes(band, chunk, cosines).enumerated() { sums[j * 3 + k] = sum }
-                gemm(
-                    band.count, width, chunk.count, (cosines, chunk.count), false,
-                    (y + chunk.lowerBound * width, width),
-                    false, partials + j * stride, width, 0)
-                gemm(
-                    chunk.count, width, band.count, (cosines, chunk.count), true, (x + band.lowerBound * width, width),
-                    false, dy + chunk.lowerBound * width, width, 1)
+                device.multiply(
+                    band.count, width, chunk.count, MatrixView(cosines, chunk.count),
+                    MatrixView(y + chunk.lowerBound * width, width), into: partials + j * stride, width)
+                device.multiply(
+                    chunk.count, width, band.count, MatrixView(cosines, chunk.count, transposed: true),
+                    MatrixView(x + band.lowerBound * width, width), into: dy + chunk.lowerBound * width, width,
+                    adding: true)
             }
             let out = dx + band.lowerBound * width
             device.threads.each(band.count * width, by: CPUDevice.pointwiseTile) { range in
@@ -152,6 +155,62 @@ private struct ContrastivePlan {
             for j in 0..<parts.count { for k in 0..<3 { totals[k] += sums[j * 3 + k] } }
         }
         return totals
+    }
+
+    /// d loss / d log scale in double, for what fits one block: terms of its sum cancel to a thousandth of
+    /// their size and less, which float32 logits survive with five digits only.
+    func exactSoftmaxSlope() -> Double? {
+        guard let logits = exactLogits() else { return nil }
+        let n = count
+        func logSum(_ first: Int, _ step: Int) -> Double {
+            let top = (0..<n).reduce(-Double.infinity) { max($0, logits[first + $1 * step]) }
+            return top + log((0..<n).reduce(0) { $0 + exp(logits[first + $1 * step] - top) })
+        }
+        let columns = (0..<n).map { logSum($0, n) }
+        let slopes = rowSums { i in
+            let (row, own) = (logSum(i * n, 1), logits[i * n + i])
+            return (0..<n).reduce(0) { sum, j in
+                let logit = logits[i * n + j]
+                return sum + exp(logit - row) * (logit - own)
+                    + exp(logit - columns[j]) * (logit - logits[j * n + j])
+            }
+        }
+        return slopes.reduce(0, +) / Double(2 * n)
+    }
+
+    /// The same for the sigmoid loss, with d loss / d bias.
+    func exactSigmoidSlopes() -> (scale: Double, bias: Double)? {
+        guard let logits = exactLogits() else { return nil }
+        let n = count
+        func slope(_ i: Int, _ j: Int) -> Double {
+            i == j
+                ? -1 / (1 + exp(logits[i * n + j] + Double(bias))) : 1 / (1 + exp(-logits[i * n + j] - Double(bias)))
+        }
+        let scales = rowSums { i in (0..<n).reduce(0) { $0 + slope(i, $1) * logits[i * n + $1] } }
+        let biases = rowSums { i in (0..<n).reduce(0) { $0 + slope(i, $1) } }
+        return (scales.reduce(0, +) / Double(n), biases.reduce(0, +) / Double(n))
+    }
+
+    /// scale * images texts^T [B,B] in double
+    private func exactLogits() -> [Double]? {
+        guard count <= Self.block else { return nil }
+        return [Double](unsafeUninitializedCapacity: count * count) { buffer, used in
+            let start = buffer.baseAddress!
+            device.threads.each(count) { i in
+                let row = start + i * count
+                ck_dots(count, width, x + i * width, y, row)
+                for j in 0..<count { row[j] *= exp(logScale) }
+            }
+            used = count * count
+        }
+    }
+
+    private func rowSums(_ sum: (Int) -> Double) -> [Double] {
+        [Double](unsafeUninitializedCapacity: count) { buffer, used in
+            let start = buffer.baseAddress!
+            device.threads.each(count) { start[$0] = sum($0) }
+            used = count
+        }
     }
 
     func finish(_ results: ContrastiveResults, factor: Double, loss: Double, dLogScale: Double, dBias: Double) {

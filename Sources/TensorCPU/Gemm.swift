@@ -8,32 +8,94 @@ extension CPUDevice {
     ) {
         let (m, n) = (c.shape[0], c.shape[1])
         let k = aT ? a.shape[0] : a.shape[1]
-        let (x, w, out) = (floats(a), floats(b), floats(c))
-        let bias = epilogue.bias.map(floats)
-        let residual = epilogue.residual.map(floats)
-        let preactivation = epilogue.preactivation.map(floats)
-        let hasEpilogue = bias != nil || residual != nil || epilogue.activation != nil
+        let left = MatrixView(floats(a), aT ? m : k, transposed: aT)
+        let right = MatrixView(floats(b), bT ? k : n, transposed: bT)
+        let out = floats(c)
+        let slope = epilogue.slope
+        let inputs = ck_epilogue_inputs(
+            bias: epilogue.bias.map(floats), residual: epilogue.residual.map(floats),
+            preactivation: epilogue.preactivation.map(floats), slope_at: (slope?.preactivation).map(floats),
+            kind: (slope?.activation ?? epilogue.activation)?.rawValue ?? -1)
         let tile = GemmTile(m: m, n: n, k: k)
+        let packed = usesOwnProducts && tile.count > 1 ? pack(right, k: k, n: n) : nil
         threads.each(tile.count) { index in
             let (rows, columns) = tile[index]
             let corner = rows.lowerBound * n + columns.lowerBound
-            let aStart = aT ? rows.lowerBound : rows.lowerBound * k
-            let bStart = bT ? columns.lowerBound * k : columns.lowerBound
+            let ours = left.from(row: rows.lowerBound, column: 0)
+            let part = inputs.from(corner: corner, column: columns.lowerBound)
+            if let packed {
+                withUnsafePointer(to: part) { part in
+                    ck_gemm_packed(
+                        rows.count, columns.count, k, ours.start, ours.rowStride, ours.columnStride,
+                        floats(packed) + columns.lowerBound * k, out + corner, n,
+                        epilogue.isEmpty ? nil : part)
+                }
+            } else {
+                let theirs = right.from(row: 0, column: columns.lowerBound)
+                multiply(rows.count, columns.count, k, ours, theirs, into: out + corner, n)
+                guard !epilogue.isEmpty else { return }
+                withUnsafePointer(to: part) { ck_epilogue(rows.count, columns.count, n, out + corner, $0) }
+            }
+        }
+    }
+
+    /// b [k,n] in the panels that ck_gemm_packed reads, packed once for all tiles of a product.
+    private func pack(_ b: MatrixView, k: Int, n: Int) -> Tensor {
+        let packed = empty([(n + 15) / 16 * 16 * k])
+        threads.each(k, by: 96) { part in
+            ck_gemm_pack(
+                part.lowerBound, part.upperBound, k, n, b.start, b.rowStride, b.columnStride, floats(packed))
+        }
+        return packed
+    }
+
+    /// c [m,n] = a b, or c += a b, on the calling thread.
+    func multiply(
+        _ m: Int, _ n: Int, _ k: Int, _ a: MatrixView, _ b: MatrixView, into c: UnsafeMutablePointer<Float>, _ ldc: Int,
+        adding: Bool = false
+    ) {
+        if usesOwnProducts && m * n * k <= 1 << 21 {
+            ck_gemm_small(
+                m, n, k, a.start, a.rowStride, a.columnStride, b.start, b.rowStride, b.columnStride, c, ldc,
+                adding ? 1 : 0)
+        } else {
             cblas_sgemm(
-                CblasRowMajor, aT ? CblasTrans : CblasNoTrans, bT ? CblasTrans : CblasNoTrans, Int32(rows.count),
-                Int32(columns.count), Int32(k), 1, x + aStart, Int32(aT ? m : k), w + bStart, Int32(bT ? k : n), 0,
-                out + corner, Int32(n))
-            guard hasEpilogue else { return }
-            ck_epilogue(
-                rows.count, columns.count, n, out + corner, bias.map { $0 + columns.lowerBound },
-                residual.map { $0 + corner },
-                epilogue.activation?.rawValue ?? -1, preactivation.map { $0 + corner })
+                CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
+                Int32(m), Int32(n), Int32(k), 1, a.start, Int32(a.stride), b.start, Int32(b.stride), adding ? 1 : 0, c,
+                Int32(ldc))
         }
     }
 }
 
-/// How a product is cut among threads: by its shape alone. The inner axis is never cut, so every
-/// element is one sum, taken in one order.
+/// A matrix in memory, or the transpose of one; `stride` is between the rows as they are stored.
+struct MatrixView {
+    let start: UnsafeMutablePointer<Float>
+    let stride: Int
+    let transposed: Bool
+
+    init(_ start: UnsafeMutablePointer<Float>, _ stride: Int, transposed: Bool = false) {
+        (self.start, self.stride, self.transposed) = (start, stride, transposed)
+    }
+
+    var rowStride: Int { transposed ? 1 : stride }
+    var columnStride: Int { transposed ? stride : 1 }
+    var transpose: MatrixView { MatrixView(start, stride, transposed: !transposed) }
+
+    func from(row: Int, column: Int) -> MatrixView {
+        MatrixView(start + row * rowStride + column * columnStride, stride, transposed: transposed)
+    }
+}
+
+extension ck_epilogue_inputs {
+    fileprivate func from(corner: Int, column: Int) -> ck_epilogue_inputs {
+        ck_epilogue_inputs(
+            bias: bias.map { $0 + column }, residual: residual.map { $0 + corner },
+            preactivation: preactivation.map { $0 + corner }, slope_at: slope_at.map { $0 + corner }, kind: kind)
+    }
+}
+
+/// How a product is cut among threads: by its shape alone. The inner axis is never cut among tiles, so
+/// every element is one sum, taken in one order.
 struct GemmTile {
     let m: Int
     let n: Int
@@ -48,21 +110,26 @@ struct GemmTile {
             (rowTiles, columnTiles) = (1, 1)
             return
         }
-        // Tall products go by rows. What few rows there are of a wide one, by columns.
-        let rows = max(1, (m + 255) / 256)
-        rowTiles = rows == 1 ? (m >= 64 && n <= 1024 ? 2 : 1) : rows + rows % 2
-        columnTiles = rowTiles >= 4 ? 1 : max(1, n / 512)
+        // Tall products go by rows. What few rows there are of a wide one, by columns too.
+        let rows = (m + 191) / 192
+        rowTiles = rows == 1 ? (m >= 64 ? 2 : 1) : rows + rows % 2
+        columnTiles = rowTiles >= 8 ? 1 : max(1, min(16 / rowTiles, n / 192))
     }
 
     var count: Int { rowTiles * columnTiles }
 
     subscript(index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
-        (Self.part(index / columnTiles, of: rowTiles, m), Self.part(index % columnTiles, of: columnTiles, n))
+        (
+            Self.part(index / columnTiles, of: rowTiles, m, step: 6),
+            Self.part(index % columnTiles, of: columnTiles, n, step: 16)
+        )
     }
 
-    /// The index-th of `count` nearly equal parts, boundaries at multiples of 16.
-    private static func part(_ index: Int, of count: Int, _ total: Int) -> Range<Int> {
-        func boundary(_ i: Int) -> Int { i == count ? total : min(total, (total * i / count + 15) / 16 * 16) }
+    /// The index-th of `count` nearly equal parts, boundaries at multiples of `step`.
+    private static func part(_ index: Int, of count: Int, _ total: Int, step: Int) -> Range<Int> {
+        func boundary(_ i: Int) -> Int {
+            i == count ? total : min(total, (total * i / count + step - 1) / step * step)
+        }
         return boundary(index)..<boundary(index + 1)
     }
 }

@@ -7,8 +7,8 @@ public protocol Device: AnyObject, Sendable {
     var name: String { get }
 
     // Memory
-    func allocate(_ element: Element, count: Int) -> Storage
-    func release(_ storage: Storage)
+    func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer
+    func release(_ address: UnsafeMutableRawPointer, _ element: Element, count: Int)
     func upload(_ values: UnsafeBufferPointer<Float>, into y: Tensor)
     func upload(_ values: [Int32], into y: Tensor)
     func download(_ x: Tensor) -> [Float]
@@ -95,10 +95,18 @@ public struct Epilogue: Sendable {
     public var activation: Activation?
     public var preactivation: Tensor?
     public var residual: Tensor?
+    /// Multiply by the activation's slope at these pre-activations; excludes `activation`.
+    public var slope: (activation: Activation, preactivation: Tensor)?
+
+    public var isEmpty: Bool {
+        bias == nil && activation == nil && preactivation == nil && residual == nil && slope == nil
+    }
 
     public init(
-        bias: Tensor? = nil, activation: Activation? = nil, preactivation: Tensor? = nil, residual: Tensor? = nil
+        bias: Tensor? = nil, activation: Activation? = nil, preactivation: Tensor? = nil, residual: Tensor? = nil,
+        slope: (activation: Activation, preactivation: Tensor)? = nil
     ) {
+        self.slope = slope
         self.bias = bias
         self.activation = activation
         self.preactivation = preactivation

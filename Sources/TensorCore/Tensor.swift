@@ -9,14 +9,14 @@ public final class Storage: @unchecked Sendable {
     public let count: Int
     public let address: UnsafeMutableRawPointer
 
-    public init(device: any Device, element: Element, count: Int, address: UnsafeMutableRawPointer) {
+    init(device: any Device, element: Element, count: Int) {
         self.device = device
         self.element = element
         self.count = count
-        self.address = address
+        address = device.allocate(element, count: count)
     }
 
-    deinit { device.release(self) }
+    deinit { device.release(address, element, count: count) }
 }
 
 /// A dense row-major array on a device. Values never change once an operation has returned them; the
@@ -68,7 +68,7 @@ extension Device {
     }
 
     public func tensor(_ values: [Int32], shape: [Int]) -> Tensor {
-        let result = Tensor(storage: allocate(.int32, count: values.count), shape: shape)
+        let result = Tensor(storage: Storage(device: self, element: .int32, count: values.count), shape: shape)
         precondition(values.count == result.count, "\(values.count) values do not fill shape \(shape)")
         upload(values, into: result)
         return result
@@ -76,7 +76,7 @@ extension Device {
 
     /// Uninitialised float32 memory of this shape.
     package func empty(_ shape: [Int]) -> Tensor {
-        Tensor(storage: allocate(.float32, count: shape.reduce(1, *)), shape: shape)
+        Tensor(storage: Storage(device: self, element: .float32, count: shape.reduce(1, *)), shape: shape)
     }
 
     public func filled(_ value: Float, shape: [Int]) -> Tensor {

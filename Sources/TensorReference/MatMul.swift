@@ -18,6 +18,9 @@ extension ReferenceDevice {
                 for l in 0..<k { sum += x[i * aRow + l * aColumn] * w[l * bRow + j * bColumn] }
                 sum += (bias?[j] ?? 0) + (residual?[i * n + j] ?? 0)
                 preactivation?[i * n + j] = sum
+                if let slope = epilogue.slope {
+                    sum *= Self.activation(slope.activation, doubles(slope.preactivation)[i * n + j]).slope
+                }
                 out[i * n + j] = epilogue.activation.map { Self.activation($0, sum).value } ?? sum
             }
         }

@@ -6,14 +6,12 @@ public final class ReferenceDevice: Device, @unchecked Sendable {
 
     public var name: String { "reference (double precision)" }
 
-    public func allocate(_ element: Element, count: Int) -> Storage {
+    public func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer {
         let size = element == .float32 ? MemoryLayout<Double>.stride : MemoryLayout<Int32>.stride
-        return Storage(
-            device: self, element: element, count: count,
-            address: .allocate(byteCount: max(1, count) * size, alignment: 64))
+        return .allocate(byteCount: max(1, count) * size, alignment: 64)
     }
 
-    public func release(_ storage: Storage) { storage.address.deallocate() }
+    public func release(_ address: UnsafeMutableRawPointer, _ element: Element, count: Int) { address.deallocate() }
 
     public func upload(_ values: UnsafeBufferPointer<Float>, into y: Tensor) {
         let out = doubles(y)

@@ -10,6 +10,11 @@ import Testing
         #expect(op.parity(of: CPUDevice(threads: 2)) <= 1)
     }
 
+    @Test("So do its products by OpenBLAS", arguments: opCases)
+    func parityThroughOpenBLAS(_ op: OpCase) {
+        #expect(op.parity(of: CPUDevice(threads: 2, ownProducts: false)) <= 1)
+    }
+
     // Central differences in double precision with step 1e-5 are good to about 1e-8.
     @Test("Gradient rules agree with finite differences", arguments: opCases)
     func gradients(_ op: OpCase) {

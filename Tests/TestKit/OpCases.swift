@@ -34,11 +34,18 @@ package let opCases: [OpCase] = [
     ) {
         matmul($0[0], $0[1], transposeA: true)
     },
+    // Past every block of the product kernel: 96 rows, 384 of the inner axis, 768 columns.
+    OpCase(
+        "matmul, several blocks", small: [.values(3, 2), .values(3, 2)], large: [.values(900, 203), .values(900, 801)]
+    ) {
+        matmul($0[0], $0[1], transposeA: true)
+    },
     OpCase(
         "linear with residual", small: [.values(3, 4), .values(2, 4), .values(2), .values(3, 2)],
         large: [.values(700, 48), .values(96, 48), .values(96), .values(700, 96)]
     ) { linear($0[0], weight: $0[1], bias: $0[2], residual: $0[3]) },
     linearActivation(.quickGELU), linearActivation(.gelu), linearActivation(.geluTanh),
+    feedForward(.quickGELU), feedForward(.gelu), feedForward(.geluTanh), feedForward(.relu),
     OpCase(
         "gather rows", small: [.values(4, 3), .integers(6, below: 4), .values(6, 3)],
         large: [.values(100, 33), .integers(900, below: 100), .values(900, 33)]
@@ -80,6 +87,17 @@ private func linearActivation(_ kind: Activation) -> OpCase {
         "linear with \(kind)", small: [.values(3, 4), .values(2, 4), .values(2)],
         large: [.values(700, 48), .values(96, 48), .values(96)]
     ) { linear($0[0], weight: $0[1], bias: $0[2], activation: kind) }
+}
+
+private func feedForward(_ kind: Activation) -> OpCase {
+    OpCase(
+        "MLP with \(kind)",
+        small: [.values(3, 4), .values(6, 4), .values(6), .values(2, 6), .values(2), .values(3, 2)],
+        large: [.values(500, 40), .values(150, 40), .values(150), .values(40, 150), .values(40), .values(500, 40)]
+    ) {
+        TensorCore.feedForward(
+            $0[0], expand: ($0[1], $0[2]), activation: kind, contract: ($0[3], $0[4]), residual: $0[5])
+    }
 }
 
 private func attention(causal: Bool) -> OpCase {

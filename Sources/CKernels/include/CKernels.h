@@ -16,13 +16,33 @@ void ck_multiply(ck_int n, const float *a, const float *b, float *y);
 // kind: TensorCore's Activation raw value
 void ck_activate(int kind, ck_int n, const float *x, float *y);
 void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx);
-// rows x columns block of c (leading dimension ld): + bias + residual, then preactivation and activation;
+// A product's epilogue: + bias [columns] + residual, then preactivation takes a copy, then the activation; or, with
+// slope_at, times the activation's slope there. residual, preactivation and slope_at are laid out as c.
 // kind < 0: no activation; null pointers: absent
-void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const float *bias, const float *residual, int kind,
-                 float *preactivation);
+typedef struct {
+    const float *bias;
+    const float *residual;
+    float *preactivation;
+    const float *slope_at;
+    int kind;
+} ck_epilogue_inputs;
+void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs);
+
+// gemm.c: products on one thread. An operand's rows and columns lie ar and ak (bk and bc) apart.
+int ck_gemm_suits(void);  // 0: this CPU is better served by the BLAS, and the other three must not be called
+// Rows first ..< last of b [k,n] into its packed form, panels [ceil(n / 16)][k][16].
+void ck_gemm_pack(ck_int first, ck_int last, ck_int k, ck_int n, const float *b, ck_int bk, ck_int bc, float *packed);
+// c [m,n] = a [m,k] b, then the epilogue; packed begins at c's first column
+void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed, float *c,
+                    ck_int ldc, const ck_epilogue_inputs *epilogue);
+// c [m,n] = (accumulate ? c : 0) + a [m,k] b [k,n], for operands that fit the cache
+void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
+                   ck_int bc, float *c, ck_int ldc, int accumulate);
 
 // reduce.c
 void ck_sum_rows(ck_int rows, ck_int columns, const float *x, float *y);
+// products[r] = x . row r of y [rows,n]
+void ck_dots(ck_int rows, ck_int n, const float *x, const float *y, double *products);
 double ck_sum_of_squares(ck_int n, const float *x);
 
 // normalize.c

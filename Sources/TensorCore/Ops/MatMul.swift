@@ -51,3 +51,51 @@ public func linear(
         ]
     }
 }
+
+/// A transformer block's MLP, fused: activation(x W1^T + b1) W2^T + b2 + residual. Of what lies between,
+/// only the pre-activation is kept for the backward pass.
+///
+/// - Parameters:
+///   - x: [N,K]
+///   - expand: weight [H,K] and bias [H]
+///   - contract: weight [M,H] and bias [M]
+///   - residual: [N,M]
+/// - Returns: [N,M]
+public func feedForward(
+    _ x: Tensor, expand: (weight: Tensor, bias: Tensor?), activation: Activation,
+    contract: (weight: Tensor, bias: Tensor?), residual: Tensor? = nil
+) -> Tensor {
+    let device = x.device
+    let parents = [x, expand.weight, expand.bias, contract.weight, contract.bias, residual]
+    let isRecorded = Tape.isRecording && parents.contains { $0?.node != nil }
+    let preactivation = isRecorded ? device.empty([x.rows, expand.weight.rows]) : nil
+    let y = withoutTape {
+        let hidden = device.empty([x.rows, expand.weight.rows])
+        device.matmul(
+            x, transposed: false, expand.weight, transposed: true, into: hidden,
+            Epilogue(bias: expand.bias, activation: activation, preactivation: preactivation))
+        return linear(hidden, weight: contract.weight, bias: contract.bias, residual: residual)
+    }
+    guard let preactivation else { return y }
+    let wants = parents.map { $0?.node != nil }
+    return y.recorded(from: parents) {
+        [x = x.detached, first = expand.weight.detached, second = contract.weight.detached] dy in
+        var dSecond: Tensor?
+        if wants[3] {
+            let hidden = device.empty(preactivation.shape)
+            device.activate(activation, preactivation, into: hidden)
+            dSecond = matmul(dy, hidden, transposeA: true)  // [M,N] x [N,H]
+        }
+        let dz = device.empty(preactivation.shape)
+        device.matmul(
+            dy, transposed: false, second, transposed: false, into: dz, Epilogue(slope: (activation, preactivation)))
+        return [
+            wants[0] ? matmul(dz, first) : nil,
+            wants[1] ? matmul(dz, x, transposeA: true) : nil,
+            wants[2] ? sumRows(dz) : nil,
+            dSecond,
+            wants[4] ? sumRows(dy) : nil,
+            dy,
+        ]
+    }
+}

@@ -1,0 +1,216 @@
+// Single-precision matrix products on one thread. The right operand is packed into panels of 16 columns;
+// 6 rows x 16 columns of the result stay in registers while the inner axis is walked.
+// Blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
+#include "epilogue.h"
+
+enum { ROWS = 6, PANEL = 16, INNER = 384, ROW_BLOCK = 96, COLUMN_BLOCK = 768, AHEAD = 8 };
+
+typedef float vector __attribute__((vector_size(32)));
+typedef float unaligned_vector __attribute__((vector_size(32), aligned(4)));
+
+#if defined(__x86_64__)
+// target_clones would put a stub between these and their callers; callers ask ck_gemm_suits first.
+#define WIDE __attribute__((target("arch=x86-64-v3")))
+#else
+#define WIDE
+#endif
+#define WIDE_INLINE static inline __attribute__((always_inline)) WIDE
+
+int ck_gemm_suits(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && !__builtin_cpu_supports("avx512f");
+#else
+    return 0;
+#endif
+}
+
+WIDE_INLINE vector load(const float *p) { return *(const unaligned_vector *)p; }
+WIDE_INLINE void store(float *p, vector x) { *(unaligned_vector *)p = x; }
+
+// c [rows,16] = or += a [rows,k] panel [k,16]; a's rows and columns are `ar` and `ak` apart.
+WIDE_INLINE void product_of_rows(const int rows, ck_int k, const float *a, ck_int ar, ck_int ak, const float *panel,
+                                 float *c, ck_int ldc, int accumulate) {
+    vector sum[ROWS][2];
+    for (int i = 0; i < rows; i++) {
+        sum[i][0] = sum[i][1] = (vector){0};
+        __builtin_prefetch(c + i * ldc, 1);
+        __builtin_prefetch(c + i * ldc + PANEL - 1, 1);
+    }
+#pragma clang loop unroll_count(2)
+    for (ck_int p = 0; p < k; p++) {
+        vector low = load(panel + p * PANEL), high = load(panel + p * PANEL + 8);
+#pragma clang loop unroll(full)
+        for (int i = 0; i < rows; i++) {
+            float x = a[i * ar + p * ak];
+            vector factor = {x, x, x, x, x, x, x, x};
+            sum[i][0] += factor * low;
+            sum[i][1] += factor * high;
+        }
+    }
+    for (int i = 0; i < rows; i++) {
+        float *row = c + i * ldc;
+        store(row, accumulate ? load(row) + sum[i][0] : sum[i][0]);
+        store(row + 8, accumulate ? load(row + 8) + sum[i][1] : sum[i][1]);
+    }
+}
+
+// The same for up to 6 rows and up to 16 columns.
+WIDE_INLINE void product(ck_int rows, ck_int columns, ck_int k, const float *a, ck_int ar, ck_int ak,
+                         const float *panel, float *c, ck_int ldc, int accumulate) {
+    float edge[ROWS * PANEL];
+    float *out = columns < PANEL ? edge : c;
+    ck_int ld = columns < PANEL ? PANEL : ldc;
+    int add = columns < PANEL ? 0 : accumulate;
+    switch (rows) {
+        case 1: product_of_rows(1, k, a, ar, ak, panel, out, ld, add); break;
+        case 2: product_of_rows(2, k, a, ar, ak, panel, out, ld, add); break;
+        case 3: product_of_rows(3, k, a, ar, ak, panel, out, ld, add); break;
+        case 4: product_of_rows(4, k, a, ar, ak, panel, out, ld, add); break;
+        case 5: product_of_rows(5, k, a, ar, ak, panel, out, ld, add); break;
+        default: product_of_rows(6, k, a, ar, ak, panel, out, ld, add);
+    }
+    if (columns == PANEL) return;
+    for (ck_int i = 0; i < rows; i++)
+        for (ck_int j = 0; j < columns; j++)
+            c[i * ldc + j] = (accumulate ? c[i * ldc + j] : 0.0f) + edge[i * PANEL + j];
+}
+
+WIDE_INLINE void transpose(const float *x, ck_int ldx, float *y) {  // [8,8], y's rows a panel apart
+    vector r[8], t[8];
+    for (int i = 0; i < 8; i++) r[i] = load(x + i * ldx);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        t[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int half = 0; half < 8; half += 4)
+        for (int i = half; i < half + 2; i++) {
+            r[i] = __builtin_shufflevector(t[i], t[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+            r[i + 2] = __builtin_shufflevector(t[i], t[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int i = 0; i < 4; i++) {
+        store(y + i * PANEL, __builtin_shufflevector(r[i], r[i + 4], 0, 1, 2, 3, 8, 9, 10, 11));
+        store(y + (i + 4) * PANEL, __builtin_shufflevector(r[i], r[i + 4], 4, 5, 6, 7, 12, 13, 14, 15));
+    }
+}
+
+// panel [count,16] = b [count, columns], zeros in the columns that b lacks
+WIDE_INLINE void pack_panel(ck_int count, ck_int columns, const float *b, ck_int bk, ck_int bc, float *panel) {
+    ck_int p = 0;
+    if (columns == PANEL && bc == 1) {
+        for (; p < count; p++) {
+            store(panel + p * PANEL, load(b + p * bk));
+            store(panel + p * PANEL + 8, load(b + p * bk + 8));
+        }
+    } else if (columns == PANEL && bk == 1) {
+        for (; p + 8 <= count; p += 8) {
+            transpose(b + p, bc, panel + p * PANEL);
+            transpose(b + p + 8 * bc, bc, panel + p * PANEL + 8);
+        }
+    }
+    for (; p < count; p++)
+        for (ck_int j = 0; j < PANEL; j++) panel[p * PANEL + j] = j < columns ? b[p * bk + j * bc] : 0.0f;
+}
+
+WIDE void ck_gemm_pack(ck_int first, ck_int last, ck_int k, ck_int n, const float *b, ck_int bk, ck_int bc,
+                       float *packed) {
+    if (bc == 1 && n % PANEL == 0) {  // row by row, as it lies in memory
+        for (ck_int p = first; p < last; p++) {
+            const float *row = b + p * bk;
+            for (ck_int j = 0; j < n; j += PANEL) {
+                __builtin_prefetch(row + AHEAD * bk + j);
+                store(packed + j * k + p * PANEL, load(row + j));
+                store(packed + j * k + p * PANEL + 8, load(row + j + 8));
+            }
+        }
+        return;
+    }
+    for (ck_int j = 0; j < n; j += PANEL)
+        pack_panel(last - first, n - j < PANEL ? n - j : PANEL, b + first * bk + j * bc, bk, bc,
+                   packed + j * k + first * PANEL);
+}
+
+// Strips [rows / 6][k][6] of a matrix stored by columns.
+WIDE_INLINE void pack_strips(ck_int rows, ck_int k, const float *a, ck_int ak, float *strips) {
+    for (ck_int p = 0; p < k; p++) {
+        const float *column = a + p * ak;
+        ck_int i = 0;
+        for (ck_int line = 0; line < rows; line += 16) __builtin_prefetch(column + AHEAD * ak + line);
+        if (p < k - 1)  // whole vectors: what runs over a strip's 6 is overwritten by the next column
+            for (; i + 8 <= rows; i += ROWS) store(strips + i * k + p * ROWS, load(column + i));
+        for (; i < rows; i++) strips[i / ROWS * ROWS * k + p * ROWS + i % ROWS] = column[i];
+    }
+}
+
+// Lines of the block that comes next, fetched a few at a time while this one is multiplied.
+typedef struct {
+    const float *at;
+    ck_int rows, lines, stride, row, line, each;
+} fetch_ahead;
+
+WIDE_INLINE void fetch_some(fetch_ahead *f) {
+    for (ck_int i = 0; i < f->each && f->row < f->rows; i++) {
+        __builtin_prefetch(f->at + f->row * f->stride + f->line * 16, 0, 2);
+        if (++f->line == f->lines) {
+            f->line = 0;
+            f->row++;
+        }
+    }
+}
+
+WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed,
+                         float *c, ck_int ldc, const ck_epilogue_inputs *epilogue) {
+    float strips[ROW_BLOCK * INNER];
+    // Rows far apart would each need a line of their own for 6 of its floats.
+    const int pack = ar == 1 && ak * INNER > 8192;
+    for (ck_int n0 = 0; n0 < n; n0 += COLUMN_BLOCK) {
+        const ck_int columns = n - n0 < COLUMN_BLOCK ? n - n0 : COLUMN_BLOCK;
+        for (ck_int k0 = 0; k0 < k; k0 += INNER) {
+            const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
+            for (ck_int m0 = 0; m0 < m; m0 += ROW_BLOCK) {
+                const ck_int rows = m - m0 < ROW_BLOCK ? m - m0 : ROW_BLOCK;
+                const float *block = a + m0 * ar + k0 * ak;
+                float *out = c + m0 * ldc + n0;
+                fetch_ahead ahead = {0};
+                if (pack) {
+                    pack_strips(rows, inner, block, ak, strips);
+                } else if (m0 + ROW_BLOCK < m) {
+                    const ck_int next = m - m0 - ROW_BLOCK;
+                    ahead = (fetch_ahead){block + ROW_BLOCK * ar, next < ROW_BLOCK ? next : ROW_BLOCK,
+                                          (inner + 15) / 16, ar, 0, 0, 0};
+                    const ck_int calls = ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS);
+                    ahead.each = (ahead.rows * ahead.lines + calls - 1) / calls;
+                }
+                for (ck_int j = 0; j < columns; j += PANEL) {
+                    const float *panel = packed + (n0 + j) * k + k0 * PANEL;
+                    const ck_int width = columns - j < PANEL ? columns - j : PANEL;
+                    for (ck_int i = 0; i < rows; i += ROWS) {
+                        const ck_int height = rows - i < ROWS ? rows - i : ROWS;
+                        fetch_some(&ahead);
+                        if (pack)
+                            product(height, width, inner, strips + i * inner, 1, ROWS, panel, out + i * ldc + j, ldc,
+                                    k0 > 0);
+                        else
+                            product(height, width, inner, block + i * ar, ar, ak, panel, out + i * ldc + j, ldc,
+                                    k0 > 0);
+                    }
+                    if (epilogue && k0 + INNER >= k) finish_block(rows, width, ldc, m0, n0 + j, c, epilogue);
+                }
+            }
+        }
+    }
+}
+
+WIDE void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
+                        ck_int bc, float *c, ck_int ldc, int accumulate) {
+    float panel[INNER * PANEL];
+    for (ck_int j = 0; j < n; j += PANEL) {
+        const ck_int width = n - j < PANEL ? n - j : PANEL;
+        for (ck_int k0 = 0; k0 < k; k0 += INNER) {
+            const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
+            pack_panel(inner, width, b + k0 * bk + j * bc, bk, bc, panel);
+            for (ck_int i = 0; i < m; i += ROWS)
+                product(m - i < ROWS ? m - i : ROWS, width, inner, a + i * ar + k0 * ak, ar, ak, panel,
+                        c + i * ldc + j, ldc, accumulate || k0 > 0);
+        }
+    }
+}
