@@ -39,15 +39,13 @@ struct DryRun {
         print("first batch  \(path)")
     }
 
-    /// 16 bytes a parameter, and per token and block about 18 widths of floats kept for the backward pass.
+    /// 16 bytes a parameter, and per token and block about 14 widths of floats kept for the backward pass.
     private var memoryEstimate: Int {
-        let (vision, text) = (setup.blueprint.vision, setup.blueprint.text)
+        let text = setup.blueprint.text
         let pairs = min(recipe.chunk ?? recipe.batch, recipe.batch)
-        func values(_ tokens: Int, _ width: Int, _ layers: Int) -> Int {
-            tokens * width * (recipe.isCheckpointed ? layers + 18 : 18 * layers) * 4
-        }
-        let image = values(vision.patches + 1, vision.blocks.width, vision.blocks.layers)
-        let caption = values(text.contextLength, text.blocks.width, text.blocks.layers)
-        return parameters * 16 + pairs * (image + caption)
+        let image = setup.blueprint.vision.keptValues(isCheckpointed: recipe.isCheckpointed)
+        let layers = recipe.isCheckpointed ? text.blocks.layers + 14 : 14 * text.blocks.layers
+        let caption = text.contextLength * text.blocks.width * layers
+        return parameters * 16 + pairs * (image + caption) * 4
     }
 }

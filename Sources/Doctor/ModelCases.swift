@@ -28,6 +28,14 @@ extension Doctor {
             try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
         var stages = try middle(model, images, texts, expected)
         stages += try features(model, images, texts, expected)
+        if blueprint.hasCaptionDecoder {
+            return stages + [
+                StageResult("caption decoder, training", .notRun(reason: "CoCa's caption decoder is not built"))
+            ]
+        }
+        if expected.entries["train_mode.image_features"] != nil {
+            stages.append(try batchStatistics(blueprint, weights, images, expected))
+        }
         let settings = try JSON(file: path(base + "expected.json"))
         stages += try training(model, images, texts, expected, settings)
         let clipped = path(base + "expected_clip.safetensors")
@@ -40,6 +48,20 @@ extension Doctor {
             stages.append(try threeSteps(fresh, images, texts, values, prefix, settings, limit))
         }
         return stages
+    }
+
+    /// Features under the batch's own statistics.
+    private func batchStatistics(_ blueprint: Blueprint, _ weights: String, _ images: Tensor, _ expected: Safetensors)
+        throws -> StageResult
+    {
+        var model = try ModelFolder.load(blueprint, weights: weights, on: device)
+        model.isTraining = true
+        var stage = Comparison(
+            "image features in training", Tolerance(absolute: 2e-5, relative: 1e-5),
+            cause: "biased or unbiased variance")
+        let name = "train_mode.image_features"
+        stage.compare(name, try expected.floats(name), withoutTape { model.image(images) }.floats)
+        return stage.result
     }
 
     private func middle(_ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors) throws
@@ -55,8 +77,7 @@ extension Doctor {
             _ = model.image(images) { seen["image.\($0)"] = $1.floats }
             _ = model.text(texts, isPacked: false) { seen["text.\($0)"] = $1.floats }
         }
-        let (count, width) = (images.shape[0], model.image.shape.blocks.width)
-        let prefix = model.image.shape.hasClassToken ? 1 : 0
+        let count = images.shape[0]
         for name in expected.names where name.hasPrefix("mid.") {
             let values = try expected.floats(name)
             let words = name.split(separator: ".")
@@ -65,6 +86,22 @@ extension Doctor {
                 text.compare(name, values, tokens)
                 continue
             }
+            let shape = try expected.entry(name).shape
+            if shape.count == 4 {  // [B,C,H,W]; ours are rows of pixels
+                let (channels, pixels) = (shape[1], shape[2] * shape[3])
+                guard tokens.count == values.count else {
+                    image.compare(name, values, tokens)
+                    continue
+                }
+                let turned = (0..<tokens.count).map { index in
+                    let (b, c, p) = (index / (channels * pixels), index / pixels % channels, index % pixels)
+                    return tokens[(b * pixels + p) * channels + c]
+                }
+                image.compare(name, values, turned)
+                continue
+            }
+            let width = shape[2]
+            let prefix = expected.entries["mid.image_prefix.\(words[2])"] == nil ? 0 : 1
             let length = tokens.count / count / width
             let isPrefix = words[1] == "image_prefix"
             // The class token is kept apart from the patches.
@@ -101,7 +138,9 @@ extension Doctor {
         let logits = withoutTape { matmul(unitImage, unitText, transposeB: true) }.floats.map { $0 * scale + bias }
         logitStage.compare("logits_per_image", try expected.floats("logits_per_image"), logits)
         var lossStage = Comparison("losses", Tolerance(absolute: 2e-5, relative: 5e-6))
-        for (name, objective) in [("loss_softmax", Objective.softmax), ("loss_sigmoid", .sigmoid)]
+        for (name, objective) in [
+            ("loss_softmax", Objective.softmax), ("loss_coca_contrastive", .softmax), ("loss_sigmoid", .sigmoid),
+        ]
         where expected.entries[name] != nil {
             let loss = withoutTape {
                 objective.loss(
@@ -157,7 +196,7 @@ extension Doctor {
         var stage = Comparison(
             limit == nil ? "three steps" : "three clipped steps", Self.stepTolerance(isClipped: limit != nil),
             cause: "weight decay groups, epsilon, or the order of decay and step")
-        for parameter in model.parameters {
+        for parameter in model.state {
             stage.compare(prefix + parameter.name, try expected.floats(prefix + parameter.name), parameter.value.floats)
         }
         return stage.result

@@ -52,6 +52,13 @@ struct ConfigReader {
         return value
     }
 
+    /// Positive integers.
+    func integers(_ key: String, default fallback: [Int]) throws -> [Int] {
+        let values = try value(key, "a list of integers", fallback) { $0.array?.compactMap(\.integer) }
+        guard values.allSatisfy({ $0 > 0 && $0 < 1 << 31 }) else { throw wrong(key, "must be positive") }
+        return values
+    }
+
     func number(_ key: String, default fallback: Double? = nil) throws -> Double {
         try value(key, "a number", fallback, \.number)
     }

@@ -6,7 +6,7 @@ import TensorCore
 /// objective. Parameters carry open_clip's names.
 public struct DualEncoder: Module {
     public let blueprint: Blueprint
-    public var image: VisionTransformer
+    public var image: ImageTower
     public var text: TextTransformer
     /// The logarithm of the logit scale, [] (or [1] in some files)
     public var logScale: Parameter
@@ -17,7 +17,7 @@ public struct DualEncoder: Module {
         let shape = blueprint.config["nonscalar_logit_scale"]?.bool == true ? [1] : []
         logScale = try source.parameter("logit_scale", shape, .constant(blueprint.initialLogScale))
         logitBias = try blueprint.initialLogitBias.map { try source.parameter("logit_bias", shape, .constant($0)) }
-        image = try VisionTransformer(source, blueprint.vision)
+        image = try ImageTower(source, blueprint.vision)
         text = try TextTransformer(source, blueprint.text, prefix: blueprint.hasTextPrefix ? "text." : "")
     }
 
@@ -25,11 +25,17 @@ public struct DualEncoder: Module {
 
     /// Recompute every block in the backward pass (gradient checkpointing).
     public var isCheckpointed: Bool {
-        get { image.transformer.isCheckpointed }
+        get { text.transformer.isCheckpointed }
         set {
-            image.transformer.isCheckpointed = newValue
+            image.isCheckpointed = newValue
             text.transformer.isCheckpointed = newValue
         }
+    }
+
+    /// Whether batch normalisation takes the batch's statistics and follows them.
+    public var isTraining: Bool {
+        get { image.isTraining }
+        set { image.isTraining = newValue }
     }
 
     /// [B,3,H,W] -> [B,E], unit rows

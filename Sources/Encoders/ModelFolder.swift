@@ -36,10 +36,11 @@ public struct ModelFolder: Sendable {
     public static func load(_ blueprint: Blueprint, weights path: String, on device: any Device) throws -> DualEncoder {
         let source = FileParameters(file: try Safetensors(path), device: device)
         let model = try DualEncoder(source, blueprint)
-        let used = Set(model.parameters.map(\.name))
+        let used = Set(model.state.map(\.name))
         // Buffers that some files carry and that are made, not learned.
         let extra = source.file.names.filter {
             !used.contains($0) && !$0.hasSuffix("attn_mask") && !$0.hasSuffix("position_ids")
+                && !(blueprint.hasCaptionDecoder && $0.hasPrefix("text_decoder."))
         }
         if !extra.isEmpty {
             throw Failure(
@@ -52,10 +53,15 @@ public struct ModelFolder: Sendable {
 
     /// Writes configuration and weights into an existing folder.
     public static func write(_ model: DualEncoder, preprocess: JSON, to path: String) throws {
+        guard !model.blueprint.hasCaptionDecoder else {
+            throw Failure(.usage, path, "a CoCa model cannot be written: its caption decoder is not built")
+        }
         let config: JSON = ["model_cfg": model.blueprint.config, "preprocess_cfg": preprocess]
         try AtomicFile.write(config.text(indent: 2) + "\n", to: path + "/" + configName)
-        let tensors = model.parameters.map { parameter in
-            FileTensor(parameter.name, shape: parameter.value.shape) { parameter.value.floats }
+        let tensors = model.state.map { parameter in
+            parameter.role == .counter
+                ? FileTensor(parameter.name, counter: Int64(parameter.value.scalar))
+                : FileTensor(parameter.name, shape: parameter.value.shape) { parameter.value.floats }
         }
         try Safetensors.write(tensors, to: path + "/" + weightsName)
     }

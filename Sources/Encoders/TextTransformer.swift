@@ -26,7 +26,8 @@ public struct TokenBatch: Sendable, Equatable {
 public struct TextTransformer: Module {
     public let shape: TextShape
     var embedding: Parameter  // [V,D]
-    var positions: Parameter  // [T,D]
+    var positions: Parameter  // [T,D], with a class token [T+1,D]
+    var classToken: Parameter?  // [D]
     public var transformer: Transformer
     var norm: LayerNorm
     var projection: Parameter?  // [D,E], or [E,D] with a bias
@@ -38,7 +39,11 @@ public struct TextTransformer: Module {
         embedding = try source.parameter(
             prefix + "token_embedding.weight", [shape.vocabulary, width], .normal(deviation: 0.02))
         positions = try source.parameter(
-            prefix + "positional_embedding", [shape.contextLength, width], .normal(deviation: 0.01))
+            prefix + "positional_embedding", [shape.contextLength + (shape.classToken == nil ? 0 : 1), width],
+            .normal(deviation: 0.01))
+        if shape.classToken != nil {
+            classToken = try source.parameter(prefix + "cls_emb", [width], .normal(deviation: 0.01))
+        }
         transformer = try Transformer(source, prefix + "transformer.resblocks", shape.blocks, .openCLIPText)
         norm = try LayerNorm(source, prefix + "ln_final", width, epsilon: shape.blocks.epsilon)
         let start = Initial.normal(deviation: 1 / Double(width).squareRoot())
@@ -63,6 +68,7 @@ public struct TextTransformer: Module {
         precondition(
             tokens.contextLength <= shape.contextLength,
             "texts of \(tokens.contextLength) tokens, context \(shape.contextLength)")
+        if let classToken { return project(norm(read(tokens, by: classToken.value))) }
         let device = embedding.value.device
         let ends = (0..<tokens.count).map { readPosition(tokens[$0]) }
         let lengths = ends.map { shape.isCausal && isPacked ? $0 + 1 : tokens.contextLength }
@@ -73,12 +79,46 @@ public struct TextTransformer: Module {
         x = gatherRows(positions.value, device.tensor(position, shape: [position.count]), addend: x)  // [N,D]
         x = transformer(x, segments, causal: shape.isCausal, trace: trace)
         let read = zip(segments.offsets, ends).map { Int32($0 + $1) }
-        let pooled = norm(gatherRows(x, device.tensor(read, shape: [read.count])))  // [B,D]
+        return project(norm(gatherRows(x, device.tensor(read, shape: [read.count]))))  // [B,D]
+    }
+
+    private func project(_ pooled: Tensor) -> Tensor {
         switch shape.projection {
         case .none: return pooled
         case .matrix: return matmul(pooled, projection!.value)
         case .linear: return linear(pooled, weight: projection!.value, bias: projectionBias?.value)
         }
+    }
+
+    /// A class token after each text reads it (CoCa). Tokens that the mask hides from all others are not computed.
+    private func read(_ tokens: TokenBatch, by classToken: Tensor) -> Tensor {
+        let (device, length, count) = (embedding.value.device, tokens.contextLength, tokens.count)
+        var (ids, places, keys): ([Int32], [Int32], [[Int32]]) = ([], [], [])
+        var lengths: [Int] = []
+        for row in 0..<count {
+            let text = Array(tokens[row])
+            func isPadding(_ position: Int) -> Bool { text[position] == Int32(shape.padding) }
+            let kept = (0..<length).filter {
+                shape.classToken == .exact ? !isPadding($0) : $0 == 0 || !isPadding($0 - 1)
+            }
+            let seesItself = shape.classToken == .exact || !isPadding(length - 1)
+            let first = Int32(ids.count)
+            ids += kept.map { text[$0] }
+            places += kept.map { Int32($0) }
+            lengths.append(kept.count)
+            keys.append(kept.indices.map { first + Int32($0) } + (seesItself ? [-1] : []))
+        }
+        let own = Int32(ids.count)  // the class tokens' rows follow the texts'
+        for row in 0..<count { keys[row] = keys[row].map { $0 < 0 ? own + Int32(row) : $0 } }
+        let words = gatherRows(embedding.value, device.tensor(ids, shape: [ids.count]))
+        let classes = gatherRows(
+            classToken.reshaped([1, classToken.count]),
+            device.tensor([Int32](repeating: 0, count: count), shape: [count]))
+        places += [Int32](repeating: Int32(length), count: count)
+        let x = gatherRows(
+            positions.value, device.tensor(places, shape: [places.count]), addend: concatenate([words, classes]))
+        let y = transformer(x, Readers(texts: Segments(lengths: lengths), keys: keys))
+        return y.slice(ids.count..<ids.count + count)
     }
 
     private func readPosition(_ row: ArraySlice<Int32>) -> Int {
@@ -92,6 +132,7 @@ public struct TextTransformer: Module {
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try body(&positions)
+        if classToken != nil { try body(&classToken!) }
         if projection != nil { try body(&projection!) }
         if projectionBias != nil { try body(&projectionBias!) }
         try body(&embedding)

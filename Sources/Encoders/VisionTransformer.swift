@@ -13,6 +13,7 @@ public struct VisionTransformer: Module {
     public var transformer: Transformer
     var normAfter: LayerNorm
     var pool: AttentionPool?
+    var queryPool: QueryPool?
     var projection: Parameter?  // [D,E], or [E,D] in timm's files
     var projectionBias: Parameter?  // [E]
 
@@ -28,9 +29,16 @@ public struct VisionTransformer: Module {
             positions = try source.parameter("visual.positional_embedding", [shape.patches + 1, width], small)
             if shape.hasNormBefore { normBefore = try LayerNorm(source, "visual.ln_pre", width, epsilon: epsilon) }
             transformer = try Transformer(source, "visual.transformer.resblocks", shape.blocks, shape.style)
-            normAfter = try LayerNorm(source, "visual.ln_post", width, epsilon: epsilon)
-            projection = try source.parameter("visual.proj", [width, shape.embedWidth], small)
-        case .timm:
+            var pooledWidth = width
+            if case .queries(let count, let heads) = shape.pooling {
+                pooledWidth = shape.embedWidth
+                queryPool = try QueryPool(
+                    source, "visual.attn_pool", tokenWidth: width, width: pooledWidth, heads: heads, queries: count,
+                    epsilon: epsilon)
+            }
+            normAfter = try LayerNorm(source, "visual.ln_post", pooledWidth, epsilon: epsilon)
+            projection = try source.parameter("visual.proj", [pooledWidth, shape.embedWidth], small)
+        case .timm, .vitamin:
             let path = "visual.trunk"
             let fanIn = 3 * patch * patch
             patchWeight = try source.parameter(
@@ -86,6 +94,7 @@ public struct VisionTransformer: Module {
     private func pooled(_ x: Tensor, _ segments: Segments) -> Tensor {
         switch shape.pooling {
         case .attention: return pool!(normAfter(x), segments)
+        case .queries: return normAfter(queryPool!(x, segments))
         case .classToken:
             let first = x.device.tensor(segments.offsets.dropLast().map { Int32($0) }, shape: [segments.count])
             return normAfter(gatherRows(x, first))  // a norm acts on each token alone, so the order is free
@@ -107,6 +116,7 @@ public struct VisionTransformer: Module {
         try transformer.visit(body)
         try normAfter.visit(body)
         if pool != nil { try pool!.visit(body) }
+        if queryPool != nil { try queryPool!.visit(body) }
         if projection != nil { try body(&projection!) }
         if projectionBias != nil { try body(&projectionBias!) }
     }

@@ -8,13 +8,12 @@ public struct AttentionPool: Module {
     var keyValue: Linear
     var out: Linear
     var norm: LayerNorm
-    var expand: Linear
-    var contract: Linear
+    var mlp: MLP
     let heads: Int
     let activation: Activation
 
     public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape) throws {
-        let (width, mlp) = (shape.width, shape.mlpWidth)
+        let (width, hidden) = (shape.width, shape.mlpWidth)
         heads = shape.heads
         activation = shape.activation
         latent = try source.parameter(path + ".latent", [1, 1, width], .xavier(1, width))
@@ -23,8 +22,9 @@ public struct AttentionPool: Module {
         out = try Linear(source, path + ".proj", width, width, weight: .xavier(width, width), bias: .zeros)
         norm = try LayerNorm(source, path + ".norm", width, epsilon: shape.epsilon)
         let small = Initial.normal(deviation: 1e-6)
-        expand = try Linear(source, path + ".mlp.fc1", width, mlp, weight: .xavier(width, mlp), bias: small)
-        contract = try Linear(source, path + ".mlp.fc2", mlp, width, weight: .xavier(mlp, width), bias: small)
+        mlp = .plain(
+            expand: try Linear(source, path + ".mlp.fc1", width, hidden, weight: .xavier(width, hidden), bias: small),
+            contract: try Linear(source, path + ".mlp.fc2", hidden, width, weight: .xavier(hidden, width), bias: small))
     }
 
     /// [N,D] tokens of B images -> [B,D]
@@ -36,13 +36,13 @@ public struct AttentionPool: Module {
             query: gatherRows(probe, zeros), Segments(count: count, length: 1), keyValue: keyValue(x), segments,
             heads: heads)
         let y = out(pooled)
-        return feedForward(norm(y), expand, activation, contract, residual: y)
+        return mlp(norm(y), activation, residual: y)
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try body(&latent)
         for part in [\Self.query, \.keyValue, \.out] { try self[keyPath: part].visit(body) }
         try norm.visit(body)
-        for part in [\Self.expand, \.contract] { try self[keyPath: part].visit(body) }
+        try mlp.visit(body)
     }
 }

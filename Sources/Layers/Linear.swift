@@ -21,12 +21,3 @@ public struct Linear: Module {
         if bias != nil { try body(&bias!) }
     }
 }
-
-/// The MLP of a transformer block: contract(activation(expand(x))) + residual.
-func feedForward(_ x: Tensor, _ expand: Linear, _ activation: Activation, _ contract: Linear, residual: Tensor)
-    -> Tensor
-{
-    feedForward(
-        x, expand: (expand.weight.value, expand.bias?.value), activation: activation,
-        contract: (contract.weight.value, contract.bias?.value), residual: residual)
-}

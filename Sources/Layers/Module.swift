@@ -1,14 +1,24 @@
 import Support
 import TensorCore
 
-/// A learned tensor under its name in the weight file (open_clip's).
+/// A tensor of a model under its name in the weight file (open_clip's).
 public struct Parameter: Sendable {
+    public enum Role: Sendable {
+        case learned
+        /// Kept with the model and followed in training, not learned: running statistics.
+        case buffer
+        /// A buffer that counts; files hold it as an int64.
+        case counter
+    }
+
     public let name: String
     public var value: Tensor
+    public let role: Role
 
-    public init(name: String, value: Tensor) {
+    public init(name: String, value: Tensor, role: Role = .learned) {
         self.name = name
         self.value = value
+        self.role = role
     }
 }
 
@@ -18,7 +28,11 @@ public protocol Module: Sendable {
 }
 
 extension Module {
-    public var parameters: [Parameter] {
+    /// What is learned.
+    public var parameters: [Parameter] { state.filter { $0.role == .learned } }
+
+    /// Everything a weight file holds: parameters and buffers.
+    public var state: [Parameter] {
         var copy = self
         var found: [Parameter] = []
         copy.visit { found.append($0) }
@@ -30,7 +44,7 @@ extension Module {
     /// A copy whose parameters collect gradients, all but the frozen ones.
     public func watched(except isFrozen: (String) -> Bool = { _ in false }) -> Self {
         var copy = self
-        copy.visit { if !isFrozen($0.name) { $0.value = $0.value.watched() } }
+        copy.visit { if $0.role == .learned, !isFrozen($0.name) { $0.value = $0.value.watched() } }
         return copy
     }
 }
@@ -48,6 +62,9 @@ public enum Initial: Sendable {
     /// PyTorch's default for linear and convolution layers: +- 1 / sqrt(fan in).
     public static func fanIn(_ count: Int) -> Initial { .uniform(bound: 1 / Double(count).squareRoot()) }
 
+    /// He et al. 2015 by outputs: deviation sqrt(2 / fan out).
+    public static func fanOut(_ count: Int) -> Initial { .normal(deviation: (2 / Double(count)).squareRoot()) }
+
     /// Glorot and Bengio 2010: +- sqrt(6 / (fan in + fan out)).
     public static func xavier(_ fanIn: Int, _ fanOut: Int) -> Initial {
         .uniform(bound: (6 / Double(fanIn + fanOut)).squareRoot())
@@ -57,6 +74,12 @@ public enum Initial: Sendable {
 /// Where a module's parameters come from: fresh draws or a weight file.
 public protocol ParameterSource {
     func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter
+}
+
+extension ParameterSource {
+    func buffer(_ name: String, _ shape: [Int], _ initial: Initial, isCounter: Bool = false) throws -> Parameter {
+        Parameter(name: name, value: try parameter(name, shape, initial).value, role: isCounter ? .counter : .buffer)
+    }
 }
 
 /// New parameters. Each draws from a stream of its own name, so adding one changes no other.

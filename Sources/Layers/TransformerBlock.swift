@@ -27,6 +27,8 @@ public enum BlockStyle: Sendable {
     case openCLIPText
     /// timm's names; big_vision's start: xavier-uniform kernels, MLP biases N(0, 1e-6).
     case timm
+    /// timm's names and start with the gated MLP.
+    case vitamin
 }
 
 /// x + attention(norm(x)), then x + MLP(norm(x)): the pre-norm block of CLIP and SigLIP.
@@ -36,21 +38,20 @@ public struct TransformerBlock: Module {
     var qkvBias: Parameter  // [3D]
     var out: Linear
     var norm2: LayerNorm
-    var expand: Linear
-    var contract: Linear
+    var mlp: MLP
     let heads: Int
     let activation: Activation
 
     public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape, _ style: BlockStyle) throws {
-        let (width, mlp) = (shape.width, shape.mlpWidth)
+        let (width, hidden) = (shape.width, shape.mlpWidth)
         heads = shape.heads
         activation = shape.activation
         let start: (qkv: Initial, out: Initial, expand: Initial, contract: Initial)
         let biases: (expand: Initial, contract: Initial)
         switch style {
         case .openCLIPImage:
-            start = (.xavier(width, 3 * width), .fanIn(width), .fanIn(width), .fanIn(mlp))
-            biases = (.fanIn(width), .fanIn(mlp))
+            start = (.xavier(width, 3 * width), .fanIn(width), .fanIn(width), .fanIn(hidden))
+            biases = (.fanIn(width), .fanIn(hidden))
         case .openCLIPText:
             let attention = 1 / Double(width).squareRoot()
             let projection = attention / Double(2 * shape.layers).squareRoot()
@@ -58,10 +59,14 @@ public struct TransformerBlock: Module {
                 .normal(deviation: attention), .normal(deviation: projection),
                 .normal(deviation: 1 / Double(2 * width).squareRoot()), .normal(deviation: projection)
             )
-            biases = (.fanIn(width), .fanIn(mlp))
+            biases = (.fanIn(width), .fanIn(hidden))
         case .timm:
-            start = (.xavier(width, width), .xavier(width, width), .xavier(width, mlp), .xavier(mlp, width))
+            start = (.xavier(width, width), .xavier(width, width), .xavier(width, hidden), .xavier(hidden, width))
             biases = (.normal(deviation: 1e-6), .normal(deviation: 1e-6))
+        case .vitamin:
+            let small = Initial.normal(deviation: 0.02)
+            start = (small, small, small, small)
+            biases = (.zeros, .zeros)
         }
         let names:
             (norm1: String, qkv: String, bias: String, out: String, norm2: String, expand: String, contract: String)
@@ -70,7 +75,7 @@ public struct TransformerBlock: Module {
             names = (
                 "ln_1", "attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj", "ln_2", "mlp.c_fc", "mlp.c_proj"
             )
-        case .timm:
+        case .timm, .vitamin:
             names = ("norm1", "attn.qkv.weight", "attn.qkv.bias", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
         }
         norm1 = try LayerNorm(source, "\(path).\(names.norm1)", width, epsilon: shape.epsilon)
@@ -78,16 +83,42 @@ public struct TransformerBlock: Module {
         qkvBias = try source.parameter("\(path).\(names.bias)", [3 * width], .zeros)
         out = try Linear(source, "\(path).\(names.out)", width, width, weight: start.out, bias: .zeros)
         norm2 = try LayerNorm(source, "\(path).\(names.norm2)", width, epsilon: shape.epsilon)
-        expand = try Linear(source, "\(path).\(names.expand)", width, mlp, weight: start.expand, bias: biases.expand)
-        contract = try Linear(
-            source, "\(path).\(names.contract)", mlp, width, weight: start.contract, bias: biases.contract)
+        func layer(_ name: String, _ inputs: Int, _ outputs: Int, _ start: Initial, _ bias: Initial) throws -> Linear {
+            try Linear(source, "\(path).\(name)", inputs, outputs, weight: start, bias: bias)
+        }
+        if style == .vitamin {
+            mlp = .gated(
+                norm: try LayerNorm(source, path + ".mlp.norm", width, epsilon: shape.epsilon),
+                gate: try layer("mlp.w0", width, hidden, start.expand, biases.expand),
+                value: try layer("mlp.w1", width, hidden, start.expand, biases.expand),
+                contract: try layer("mlp.w2", hidden, width, start.contract, biases.contract))
+        } else {
+            mlp = .plain(
+                expand: try layer(names.expand, width, hidden, start.expand, biases.expand),
+                contract: try layer(names.contract, hidden, width, start.contract, biases.contract))
+        }
     }
 
     public func callAsFunction(_ x: Tensor, _ segments: Segments, causal: Bool) -> Tensor {
         let mixed = linear(norm1(x), weight: qkv.value, bias: qkvBias.value)  // [N,D] -> [N,3D]
         let attended = attention(qkv: mixed, segments, heads: heads, causal: causal)  // [N,3D] -> [N,D]
         let y = out(attended, residual: x)
-        return feedForward(norm2(y), expand, activation, contract, residual: y)  // [N,D] -> [N,4D] -> [N,D]
+        return mlp(norm2(y), activation, residual: y)  // [N,D] -> [N,4D] -> [N,D]
+    }
+
+    /// The same with a reader token per sequence, after all sequences' rows: it attends to the rows
+    /// `keys` of `segments`, which may hold the reader itself; the sequences attend causally, not to readers.
+    public func callAsFunction(_ x: Tensor, _ readers: Readers) -> Tensor {
+        let mixed = linear(norm1(x), weight: qkv.value, bias: qkvBias.value)  // [N+B,3D]
+        let device = x.device
+        let texts = attention(qkv: mixed.slice(0..<readers.texts.total), readers.texts, heads: heads, causal: true)
+        let seen = gatherRows(mixed, device.tensor(readers.keys, shape: [readers.keys.count]))
+        let count = readers.texts.count
+        let own = attention(
+            queriesOf: mixed.slice(readers.texts.total..<x.rows), Segments(count: count, length: 1), keysOf: seen,
+            readers.segments, heads: heads)
+        let y = out(concatenate([texts, own]), residual: x)
+        return mlp(norm2(y), activation, residual: y)
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
@@ -96,8 +127,22 @@ public struct TransformerBlock: Module {
         try body(&qkvBias)
         try out.visit(body)
         try norm2.visit(body)
-        try expand.visit(body)
-        try contract.visit(body)
+        try mlp.visit(body)
+    }
+}
+
+/// Sequences with a reader token each (CoCa's text class token).
+public struct Readers: Sendable {
+    /// The sequences; readers follow after their rows.
+    public let texts: Segments
+    /// Rows that the readers attend to, one reader's after the other's.
+    public let keys: [Int32]
+    public let segments: Segments
+
+    public init(texts: Segments, keys: [[Int32]]) {
+        self.texts = texts
+        self.keys = keys.flatMap { $0 }
+        segments = Segments(lengths: keys.map(\.count))
     }
 }
 
@@ -123,6 +168,10 @@ public struct Transformer: Module {
             trace?(index, x)
         }
         return x
+    }
+
+    public func callAsFunction(_ x: Tensor, _ readers: Readers) -> Tensor {
+        blocks.reduce(x) { x, block in isCheckpointed ? recompute(x) { block($0, readers) } : block(x, readers) }
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

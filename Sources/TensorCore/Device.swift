@@ -57,6 +57,16 @@ public protocol Device: AnyObject, Sendable {
     func normalizeRows(_ x: Tensor, into y: Tensor, norms: Tensor)
     func normalizeRowsGradient(_ y: Tensor, norms: Tensor, _ dy: Tensor, into dx: Tensor)
 
+    /// Mean and biased variance of every column of x [N,C].
+    func columnMoments(_ x: Tensor, mean: Tensor, variance: Tensor)
+    /// y = (x - mean) / sqrt(variance + epsilon) weight + bias by column
+    func batchNorm(
+        _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, mean: Tensor, variance: Tensor, into y: Tensor)
+    /// isOfBatch: mean and variance came from x, and gradients flow through them.
+    func batchNormGradient(
+        _ x: Tensor, weight: Tensor, epsilon: Float, mean: Tensor, variance: Tensor, isOfBatch: Bool, _ dy: Tensor,
+        into dx: Tensor, dWeight: Tensor, dBias: Tensor)
+
     // Attention: softmax(scale q k^T) v for every sequence and head, never holding all scores.
     func attention(_ inputs: AttentionInputs, into y: Tensor, logSumExp: Tensor)
     /// dQuery, dKey and dValue are blocks of tensors laid out as the inputs.
@@ -68,6 +78,13 @@ public protocol Device: AnyObject, Sendable {
     /// [B,3,H,W] -> [B * (H/p) * (W/p), 3pp], rows and columns left over at the far edges dropped.
     func patchify(_ images: Tensor, patch: Int, into y: Tensor)
     func patchifyGradient(_ dy: Tensor, patch: Int, into dImages: Tensor)
+
+    // Convolutions (see Convolution.swift)
+    func unfold(_ x: Tensor, _ windows: Windows, into y: Tensor)
+    func unfoldGradient(_ dy: Tensor, _ windows: Windows, into dx: Tensor)
+    func depthwise(_ x: Tensor, _ windows: Windows, weight: Tensor, bias: Tensor, into y: Tensor)
+    func depthwiseGradient(
+        _ x: Tensor, _ windows: Windows, weight: Tensor, _ dy: Tensor, into dx: Tensor, dWeight: Tensor)
 
     // Objectives (see Contrastive.swift)
     func contrastive(_ inputs: ContrastiveInputs, into results: ContrastiveResults)

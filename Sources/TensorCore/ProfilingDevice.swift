@@ -184,6 +184,49 @@ public final class ProfilingDevice: Device {
     public func adamW(_ parameter: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, _ step: AdamWStep) {
         timed("AdamW") { inner.adamW(parameter, gradient: gradient, mean: mean, square: square, step) }
     }
+
+    public func columnMoments(_ x: Tensor, mean: Tensor, variance: Tensor) {
+        timed("column moments") { inner.columnMoments(x, mean: mean, variance: variance) }
+    }
+
+    public func batchNorm(
+        _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, mean: Tensor, variance: Tensor, into y: Tensor
+    ) {
+        timed("batch norm") {
+            inner.batchNorm(x, weight: weight, bias: bias, epsilon: epsilon, mean: mean, variance: variance, into: y)
+        }
+    }
+
+    public func batchNormGradient(
+        _ x: Tensor, weight: Tensor, epsilon: Float, mean: Tensor, variance: Tensor, isOfBatch: Bool, _ dy: Tensor,
+        into dx: Tensor, dWeight: Tensor, dBias: Tensor
+    ) {
+        timed("batch norm gradient") {
+            inner.batchNormGradient(
+                x, weight: weight, epsilon: epsilon, mean: mean, variance: variance, isOfBatch: isOfBatch, dy, into: dx,
+                dWeight: dWeight, dBias: dBias)
+        }
+    }
+
+    public func unfold(_ x: Tensor, _ windows: Windows, into y: Tensor) {
+        timed("unfold") { inner.unfold(x, windows, into: y) }
+    }
+
+    public func unfoldGradient(_ dy: Tensor, _ windows: Windows, into dx: Tensor) {
+        timed("unfold gradient") { inner.unfoldGradient(dy, windows, into: dx) }
+    }
+
+    public func depthwise(_ x: Tensor, _ windows: Windows, weight: Tensor, bias: Tensor, into y: Tensor) {
+        timed("depthwise") { inner.depthwise(x, windows, weight: weight, bias: bias, into: y) }
+    }
+
+    public func depthwiseGradient(
+        _ x: Tensor, _ windows: Windows, weight: Tensor, _ dy: Tensor, into dx: Tensor, dWeight: Tensor
+    ) {
+        timed("depthwise gradient") {
+            inner.depthwiseGradient(x, windows, weight: weight, dy, into: dx, dWeight: dWeight)
+        }
+    }
 }
 
 extension AttentionInputs {

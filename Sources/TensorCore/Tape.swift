@@ -38,7 +38,7 @@ package final class Node: @unchecked Sendable {
 
 /// Turns recording off for a region of code.
 package enum Tape {
-    @TaskLocal static var isRecording = true
+    @TaskLocal package static var isRecording = true
 }
 
 /// Runs `body` without recording: inference, and the first pass of `recompute`.

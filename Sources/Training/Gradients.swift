@@ -17,7 +17,8 @@ extension Objective {
         of model: DualEncoder, images: Tensor, texts: TokenBatch, chunk: Int? = nil,
         isFrozen: (String) -> Bool = { _ in false }
     ) -> (loss: Float, gradients: Gradients) {
-        let watched = model.watched(except: isFrozen)
+        var watched = model.watched(except: isFrozen)
+        watched.isTraining = true
         let count = images.shape[0]
         let loss: Float
         if let chunk, chunk < count {

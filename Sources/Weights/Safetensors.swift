@@ -180,6 +180,14 @@ public struct FileTensor: Sendable {
         }
     }
 
+    /// A scalar int64.
+    public init(_ name: String, counter: Int64) {
+        self.name = name
+        element = .int64
+        shape = []
+        bytes = { withUnsafeBytes(of: counter.littleEndian) { Data($0) } }
+    }
+
     public init(_ name: String, _ values: [Int32], shape: [Int]) {
         self.name = name
         element = .int32

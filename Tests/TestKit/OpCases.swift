@@ -66,7 +66,36 @@ package let opCases: [OpCase] = [
         return crossAttention(
             query: $0[0], Segments(count: $0[0].rows, length: 1), keyValue: $0[1], Segments(lengths: lengths), heads: 2)
     },
+    OpCase(
+        "attention to other tokens", small: [.values(2, 12), .values(5, 12)], large: [.values(3, 96), .values(90, 96)]
+    ) {
+        let (m, n) = ($0[0].rows, $0[1].rows)
+        return TensorCore.attention(
+            queriesOf: $0[0], Segments(count: m, length: 1), keysOf: $0[1],
+            Segments(lengths: (0..<m).map { $0 == 0 ? n - m + 1 : 1 }), heads: 2)
+    },
     OpCase("patchify", small: [.values(1, 3, 5, 4)], large: [.values(3, 3, 34, 50)]) { patchify($0[0], patch: 2) },
+    OpCase("unfold", small: [.values(24, 2)], large: [.values(480, 37)]) { unfold($0[0], windows($0[0])) },
+    OpCase("average pool", small: [.values(24, 2)], large: [.values(480, 37)]) { averagePool($0[0], windows($0[0])) },
+    OpCase(
+        "depthwise convolution", small: [.values(24, 2), .values(2, 1, 3, 3), .values(2)],
+        large: [.values(480, 37), .values(37, 1, 3, 3), .values(37)]
+    ) { depthwise($0[0], windows($0[0]), weight: $0[1], bias: $0[2]) },
+    OpCase(
+        "batch norm", small: [.values(7, 3), .values(3), .values(3)],
+        large: [.values(700, 97), .values(97), .values(97)]
+    ) {
+        batchNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5, .batch { _, _, _ in })
+    },
+    OpCase(
+        "batch norm, running statistics", small: [.values(7, 3), .values(3), .values(3)],
+        large: [.values(700, 97), .values(97), .values(97)]
+    ) {
+        let device = $0[0].device
+        let statistics = BatchStatistics.fixed(
+            mean: device.filled(0.3, shape: [$0[1].count]), variance: device.filled(1.7, shape: [$0[1].count]))
+        return batchNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5, statistics)
+    },
     contrastive(.softmax), contrastive(.sigmoid),
     OpCase(
         "recompute", small: [.values(3, 4), .values(4, 4)], large: [.values(300, 48), .values(48, 48)]
@@ -74,6 +103,11 @@ package let opCases: [OpCase] = [
         recompute(inputs[0]) { linear($0, weight: inputs[1], activation: .gelu) + $0 }
     },
 ]
+
+/// Two maps, windows of 3 x 3 two pixels apart.
+private func windows(_ x: Tensor) -> Windows {
+    Windows(height: x.rows / 8, width: 4, kernel: 3, stride: 2, padding: 1)
+}
 
 private func activation(_ kind: Activation) -> OpCase {
     // ReLU has no slope at 0; no normal draw lands within a finite-difference step of it here.

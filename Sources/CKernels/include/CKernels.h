@@ -53,6 +53,22 @@ void ck_layer_norm_gradient(ck_int rows, ck_int n, const float *x, const float *
 void ck_normalize_rows(ck_int rows, ck_int n, const float *x, float *y, float *norms);
 void ck_normalize_rows_gradient(ck_int rows, ck_int n, const float *y, const float *norms, const float *dy, float *dx);
 
+// convolution.c: one image; table [outputs, taps] holds pixels or -1
+void ck_unfold(ck_int outputs, ck_int taps, ck_int channels, const int32_t *table, const float *x, float *y);
+void ck_unfold_gradient(ck_int outputs, ck_int taps, ck_int channels, const int32_t *table, const float *dy, float *dx);
+// weight by tap here, [taps, channels]
+void ck_depthwise(ck_int outputs, ck_int taps, ck_int channels, const int32_t *table, const float *x, const float *weight,
+                  const float *bias, float *y);
+void ck_depthwise_gradient(ck_int outputs, ck_int taps, ck_int channels, const int32_t *table, const float *x,
+                           const float *weight, const float *dy, float *dx, float *dweight);
+// at most 64 columns of a matrix whose rows lie ld apart
+void ck_column_moments(ck_int rows, ck_int ld, ck_int columns, const float *x, float *mean, float *variance);
+void ck_batch_norm(ck_int rows, ck_int ld, ck_int columns, const float *x, const float *weight, const float *bias,
+                   float epsilon, const float *mean, const float *variance, float *y);
+void ck_batch_norm_gradient(ck_int rows, ck_int ld, ck_int columns, const float *x, const float *weight, float epsilon,
+                            const float *mean, const float *variance, int is_of_batch, const float *dy, float *dx,
+                            float *dweight, float *dbias);
+
 // attention.c
 // scores [queries, keys] (leading dimension ld) to probabilities in place; with causal, row i sees keys 0..i
 void ck_softmax_scores(ck_int queries, ck_int keys, ck_int ld, float scale, int causal, float *scores, float *log_sum_exp,

@@ -64,6 +64,29 @@ public func crossAttention(
     }
 }
 
+/// Attention of one set of tokens over another, both given with all three parts: [M,3D] and [N,3D] -> [M,D].
+public func attention(
+    queriesOf x: Tensor, _ querySegments: Segments, keysOf z: Tensor, _ keySegments: Segments, heads: Int
+) -> Tensor {
+    let width = x.columns / 3
+    precondition(x.columns == z.columns && x.columns % (3 * heads) == 0, "attention: \(x.shape), \(z.shape)")
+    precondition(x.rows == querySegments.total && z.rows == keySegments.total, "attention: token counts")
+    func block(_ tensor: Tensor, _ part: Int) -> ColumnBlock {
+        ColumnBlock(tensor: tensor, start: part * width, width: width)
+    }
+    let inputs = AttentionInputs(
+        query: block(x.detached, 0), key: block(z.detached, 1), value: block(z.detached, 2),
+        querySegments: querySegments, keySegments: keySegments, heads: heads, causal: false)
+    let device = x.device
+    let (y, logSumExp) = attend(inputs, device)
+    return y.recorded(from: [x, z]) { [y = y.detached] dy in
+        let (dx, dz) = (device.zeros(inputs.query.tensor.shape), device.zeros(inputs.key.tensor.shape))
+        device.attentionGradient(
+            inputs, y: y, logSumExp: logSumExp, dy, dQuery: block(dx, 0), dKey: block(dz, 1), dValue: block(dz, 2))
+        return [dx, dz]
+    }
+}
+
 private func attend(_ inputs: AttentionInputs, _ device: any Device) -> (y: Tensor, logSumExp: Tensor) {
     let tokens = inputs.querySegments.total
     let y = device.empty([tokens, inputs.query.width])

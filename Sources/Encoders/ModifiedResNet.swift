@@ -1,0 +1,187 @@
+import Layers
+import TensorCore
+
+/// CLIP's ResNet (Radford et al. 2021, arXiv:2103.00020, section 2.4): a stem of three convolutions, average
+/// pooling before every stride, attention pooling at the end.
+public struct ModifiedResNet: Module {
+    public let shape: ResNetShape
+    var stem: [ConvolutionNorm]
+    var stages: [[Bottleneck]]
+    var pool: ResNetPool
+
+    init(_ source: some ParameterSource, _ shape: ResNetShape) throws {
+        self.shape = shape
+        let width = shape.width
+        stem = try [(1, 3, width / 2, 2), (2, width / 2, width / 2, 1), (3, width / 2, width, 1)].map {
+            index, inputs, outputs, stride in
+            try ConvolutionNorm(
+                source, "visual.conv\(index)", "visual.bn\(index)", inputs, outputs, kernel: 3, stride: stride)
+        }
+        var inputs = width
+        stages = try shape.layers.enumerated().map { stage, count in
+            try (0..<count).map { block in
+                defer { inputs = width * 4 << stage }
+                return try Bottleneck(
+                    source, "visual.layer\(stage + 1).\(block)", inputs, width << stage,
+                    stride: stage > 0 && block == 0 ? 2 : 1)
+            }
+        }
+        pool = try ResNetPool(source, shape)
+    }
+
+    /// - Parameters:
+    ///   - images: [B,3,H,W]
+    ///   - trace: sees the stem's map and each stage's, as rows of pixels
+    /// - Returns: [B,E], not normalised
+    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+        var map = stem.reduce(FeatureMap(images: images)) { map, layer in layer(map).map { $0.activated(.relu) } }
+        map = map.averagePooled(kernel: 2, stride: 2)
+        trace?(0, map.rows)
+        for (index, stage) in stages.enumerated() {
+            map = stage.reduce(map) { $1($0) }
+            trace?(index + 1, map.rows)
+        }
+        return pool(map)
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        for index in stem.indices { try stem[index].visit(body) }
+        for stage in stages.indices {
+            for block in stages[stage].indices { try stages[stage][block].visit(body) }
+        }
+        try pool.visit(body)
+    }
+
+    /// Batch statistics or running ones.
+    var isTraining: Bool {
+        get { stem[0].norm.isTraining }
+        set {
+            for index in stem.indices { stem[index].norm.isTraining = newValue }
+            for stage in stages.indices {
+                for block in stages[stage].indices { stages[stage][block].setTraining(newValue) }
+            }
+        }
+    }
+}
+
+/// A convolution without bias and its batch normalisation.
+struct ConvolutionNorm: Module {
+    var convolution: Convolution
+    var norm: BatchNorm
+
+    init(
+        _ source: some ParameterSource, _ path: String, _ normPath: String, _ inputs: Int, _ outputs: Int, kernel: Int,
+        stride: Int = 1, normWeight: Initial = .ones
+    ) throws {
+        convolution = try Convolution(
+            source, path, inputs, outputs, kernel: kernel, stride: stride, hasBias: false,
+            weight: .fanIn(inputs * kernel * kernel))
+        norm = try BatchNorm(source, normPath, outputs, weight: normWeight)
+    }
+
+    func callAsFunction(_ map: FeatureMap) -> FeatureMap { norm(convolution(map)) }
+
+    mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try convolution.visit(body)
+        try norm.visit(body)
+    }
+}
+
+/// 1x1, 3x3, 1x1 to four times the channels, and a shortcut; strides are average pools.
+struct Bottleneck: Module {
+    var layers: [ConvolutionNorm]
+    var shortcut: ConvolutionNorm?
+    let stride: Int
+
+    init(_ source: some ParameterSource, _ path: String, _ inputs: Int, _ planes: Int, stride: Int) throws {
+        self.stride = stride
+        layers = try [(1, inputs, planes, 1), (2, planes, planes, 3), (3, planes, 4 * planes, 1)].map {
+            index, inputs, outputs, kernel in
+            try ConvolutionNorm(
+                source, "\(path).conv\(index)", "\(path).bn\(index)", inputs, outputs, kernel: kernel,
+                normWeight: index == 3 ? .zeros : .ones)
+        }
+        if stride > 1 || inputs != 4 * planes {
+            shortcut = try ConvolutionNorm(
+                source, path + ".downsample.0", path + ".downsample.1", inputs, 4 * planes, kernel: 1)
+        }
+    }
+
+    func callAsFunction(_ map: FeatureMap) -> FeatureMap {
+        func shrunk(_ map: FeatureMap) -> FeatureMap {
+            stride > 1 ? map.averagePooled(kernel: stride, stride: stride) : map
+        }
+        var y = layers[0](map).map { $0.activated(.relu) }
+        y = shrunk(layers[1](y).map { $0.activated(.relu) })
+        y = layers[2](y)
+        let short = shortcut?(shrunk(map)) ?? map
+        return y.map { ($0 + short.rows).activated(.relu) }
+    }
+
+    mutating func setTraining(_ isTraining: Bool) {
+        for index in layers.indices { layers[index].norm.isTraining = isTraining }
+        shortcut?.norm.isTraining = isTraining
+    }
+
+    mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        for index in layers.indices { try layers[index].visit(body) }
+        if shortcut != nil { try shortcut!.visit(body) }
+    }
+}
+
+/// The mean of all pixels attends to itself and to them.
+struct ResNetPool: Module {
+    var positions: Parameter  // [1 + HW, D]
+    var query: Linear
+    var key: Linear
+    var value: Linear
+    var out: Linear
+    let heads: Int
+
+    init(_ source: some ParameterSource, _ shape: ResNetShape) throws {
+        let (path, width) = ("visual.attnpool", shape.featureWidth)
+        let start = Initial.normal(deviation: 1 / Double(width).squareRoot())
+        heads = shape.heads
+        positions = try source.parameter(path + ".positional_embedding", [shape.pixels + 1, width], start)
+        func layer(_ name: String, _ outputs: Int) throws -> Linear {
+            try Linear(source, "\(path).\(name)_proj", width, outputs, weight: start, bias: .fanIn(width))
+        }
+        query = try layer("q", width)
+        key = try layer("k", width)
+        value = try layer("v", width)
+        out = try layer("c", shape.embedWidth)
+    }
+
+    func callAsFunction(_ map: FeatureMap) -> Tensor {
+        let (count, pixels) = (map.count, map.height * map.width)
+        let device = map.rows.device
+        let mean = segmentMean(map.rows, Segments(count: count, length: pixels))  // [B,D]
+        var (order, place): ([Int32], [Int32]) = ([], [])
+        for image in 0..<count {
+            let first = count + image * pixels
+            order.append(Int32(image))
+            order += (first..<first + pixels).map { Int32($0) }
+            place += (0...pixels).map { Int32($0) }
+        }
+        let tokens = gatherRows(
+            positions.value, device.tensor(place, shape: [place.count]),
+            addend: gatherRows(concatenate([mean, map.rows]), device.tensor(order, shape: [order.count])))
+        let segments = Segments(count: count, length: pixels + 1)
+        let first = device.tensor(segments.offsets.dropLast().map { Int32($0) }, shape: [count])
+        let width = tokens.columns
+        func columns(_ bias: Parameter?) -> Tensor { bias!.value.reshaped([width, 1]) }
+        let keyValue = linear(
+            tokens, weight: concatenate([key.weight.value, value.weight.value]),
+            bias: concatenate([columns(key.bias), columns(value.bias)]).reshaped([2 * width]))
+        return out(
+            crossAttention(
+                query: query(gatherRows(tokens, first)), Segments(count: count, length: 1), keyValue: keyValue,
+                segments,
+                heads: heads))
+    }
+
+    mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try body(&positions)
+        for part in [\Self.query, \.key, \.value, \.out] { try self[keyPath: part].visit(body) }
+    }
+}

@@ -1,0 +1,129 @@
+import Layers
+import TensorCore
+
+/// ViTamin (Chen et al. 2024, arXiv:2404.02132): two stages of inverted-bottleneck convolutions to a sixteenth
+/// of the size, then transformer blocks with gated MLPs, average pooling, a projection. timm's names.
+public struct ViTamin: Module {
+    public let shape: ViTaminShape
+    var stem: (first: Convolution, norm: LayerNorm, second: Convolution)
+    var stages: [[InvertedBottleneck]]
+    var bridge: (norm: LayerNorm, convolution: Convolution)
+    var positions: Parameter?  // [1,T,D]
+    var transformer: Transformer
+    var norm: LayerNorm
+    var projection: Linear
+
+    init(_ source: some ParameterSource, _ shape: ViTaminShape) throws {
+        self.shape = shape
+        let (trunk, width) = ("visual.trunk", shape.blocks.width)
+        let path = trunk + ".patch_embed.backbone"
+        func convolution(_ name: String, _ inputs: Int, _ outputs: Int, stride: Int = 1) throws -> Convolution {
+            try Convolution(
+                source, "\(path).\(name)", inputs, outputs, kernel: 3, stride: stride, hasBias: true,
+                weight: .fanOut(9 * outputs))
+        }
+        stem = (
+            try convolution("stem.conv1", 3, shape.stem, stride: 2),
+            try LayerNorm(source, path + ".stem.norm1", shape.stem, epsilon: 1e-6),
+            try convolution("stem.conv2", shape.stem, shape.stem)
+        )
+        var inputs = shape.stem
+        stages = try shape.stages.enumerated().map { stage, size in
+            try (0..<size.depth).map { block in
+                defer { inputs = size.channels }
+                return try InvertedBottleneck(
+                    source, "\(path).stages.\(stage).\(block)", inputs, size.channels, stride: block == 0 ? 2 : 1)
+            }
+        }
+        bridge = (
+            try LayerNorm(source, path + ".pool.norm", inputs, epsilon: 1e-6),
+            try convolution("pool.proj", inputs, width, stride: 2)
+        )
+        if shape.hasPositions {
+            positions = try source.parameter(trunk + ".pos_embed", [1, shape.tokens, width], .normal(deviation: 0.02))
+        }
+        transformer = try Transformer(source, trunk + ".blocks", shape.blocks, .vitamin)
+        norm = try LayerNorm(source, trunk + ".fc_norm", width, epsilon: shape.blocks.epsilon)
+        projection = try Linear(
+            source, "visual.head.proj", width, shape.embedWidth, weight: .fanIn(width),
+            bias: shape.hasProjectionBias ? .fanIn(width) : nil)
+    }
+
+    /// - Parameters:
+    ///   - images: [B,3,H,W]
+    ///   - trace: sees the tokens [B*T,D] after each transformer block
+    /// - Returns: [B,E], not normalised
+    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+        var map = stem.first(FeatureMap(images: images)).map { stem.norm($0).activated(.gelu) }
+        map = stages.joined().reduce(stem.second(map)) { $1($0) }
+        map = bridge.convolution(map.map { bridge.norm($0) })
+        let segments = Segments(count: map.count, length: shape.tokens)
+        var x = map.rows
+        if let positions {
+            let place = (0..<map.count).flatMap { _ in (0..<Int32(shape.tokens)) }
+            let table = positions.value.reshaped([shape.tokens, shape.blocks.width])
+            x = gatherRows(table, x.device.tensor(place, shape: [place.count]), addend: x)
+        }
+        x = transformer(x, segments, trace: trace)
+        return projection(norm(segmentMean(x, segments)))
+    }
+
+    var isCheckpointed: Bool {
+        get { transformer.isCheckpointed }
+        set { transformer.isCheckpointed = newValue }
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try stem.first.visit(body)
+        try stem.norm.visit(body)
+        try stem.second.visit(body)
+        for stage in stages.indices {
+            for block in stages[stage].indices { try stages[stage][block].visit(body) }
+        }
+        try bridge.norm.visit(body)
+        try bridge.convolution.visit(body)
+        if positions != nil { try body(&positions!) }
+        try transformer.visit(body)
+        try norm.visit(body)
+        try projection.visit(body)
+    }
+}
+
+/// norm, 1x1 to four times the output's channels, GELU, depthwise 3x3 (with the stride), GELU, 1x1; and a shortcut.
+struct InvertedBottleneck: Module {
+    var norm: LayerNorm
+    var expand: Convolution
+    var depthwise: DepthwiseConvolution
+    var contract: Convolution
+    var shortcut: Convolution?
+    let stride: Int
+
+    init(_ source: some ParameterSource, _ path: String, _ inputs: Int, _ outputs: Int, stride: Int) throws {
+        self.stride = stride
+        let middle = 4 * outputs
+        func pointwise(_ name: String, _ inputs: Int, _ outputs: Int) throws -> Convolution {
+            try Convolution(
+                source, "\(path).\(name)", inputs, outputs, kernel: 1, hasBias: true, weight: .fanOut(outputs))
+        }
+        norm = try LayerNorm(source, path + ".pre_norm", inputs, epsilon: 1e-6)
+        expand = try pointwise("conv1_1x1", inputs, middle)
+        depthwise = try DepthwiseConvolution(source, path + ".conv2_kxk", middle, stride: stride, weight: .fanOut(9))
+        contract = try pointwise("conv3_1x1", middle, outputs)
+        if inputs != outputs { shortcut = try pointwise(stride > 1 ? "shortcut.expand" : "shortcut", inputs, outputs) }
+    }
+
+    func callAsFunction(_ map: FeatureMap) -> FeatureMap {
+        var short = stride > 1 ? map.averagePooled(kernel: 3, stride: stride, padding: 1) : map
+        if let shortcut { short = shortcut(short) }
+        let y = depthwise(expand(map.map { norm($0) }).map { $0.activated(.gelu) })
+        return contract(y.map { $0.activated(.gelu) }).map { $0 + short.rows }
+    }
+
+    mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try norm.visit(body)
+        try expand.visit(body)
+        try depthwise.visit(body)
+        try contract.visit(body)
+        if shortcut != nil { try shortcut!.visit(body) }
+    }
+}
