@@ -12,24 +12,45 @@ struct DoctorCommand: DiptychCommand {
               diptych doctor Tests/Goldens
               diptych doctor FIXTURES --only models/siglip
               diptych doctor FIXTURES --json
+              diptych doctor --model runs/flickr8k/model --against flickr8k-hf
 
             Exits 0 when every case ran and passed, 1 when one is out of tolerance, 2 when some could not run.
             """)
 
-    @Argument(help: "A folder of golden values.") var fixtures: String
+    @Argument(help: "A folder of golden values.") var fixtures: String?
+    @Option(help: "A model folder, with --against another: the two on the same inputs, stage by stage.") var model:
+        String?
+    @Option(help: "The model folder to compare with.") var against: String?
     @Option(parsing: .upToNextOption, help: "Run only cases whose name contains one of these.") var only: [String] = []
     @Option(parsing: .upToNextOption, help: "Leave out cases whose name contains one of these.") var except: [String] =
         []
     @Flag(help: "Print JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
+    func validate() throws {
+        guard (model == nil) == (against == nil), (fixtures == nil) == (model != nil) else {
+            throw ValidationError("Give a folder of golden values, or --model A --against B.")
+        }
+    }
+
     func execute() throws {
+        if let model, let against {
+            let result = try ModelComparison(model, against: against, on: machine.device()).run()
+            try report([result], about: model)
+            return
+        }
+        let fixtures = fixtures ?? ""
         let doctor = Doctor(folder: fixtures, device: machine.device(), clipVocabulary: installedVocabulary)
         var results: [CaseResult] = []
         try doctor.run(only: only, except: except) { result in
             results.append(result)
             if !json { show(result) }
         }
+        try report(results, about: fixtures, isShown: !json)
+    }
+
+    private func report(_ results: [CaseResult], about subject: String, isShown: Bool = false) throws {
+        if !json, !isShown { results.forEach(show) }
         let failed = results.filter(\.hasFailed)
         let incomplete = results.filter(\.isIncomplete)
         if json {
@@ -43,12 +64,12 @@ struct DoctorCommand: DiptychCommand {
         }
         if let first = failed.first {
             throw Failure(
-                .checkFailed, fixtures, "out of tolerance: \(failed.map(\.name).joined(separator: ", "))",
+                .checkFailed, subject, "out of tolerance: \(failed.map(\.name).joined(separator: ", "))",
                 remedy: "The first stage that diverges in \(first.name) is named above")
         }
         if !incomplete.isEmpty {
             throw Failure(
-                .checkIncomplete, fixtures, "not run in full: \(incomplete.map(\.name).joined(separator: ", "))")
+                .checkIncomplete, subject, "not run in full: \(incomplete.map(\.name).joined(separator: ", "))")
         }
     }
 

@@ -94,9 +94,7 @@ public struct Doctor: Sendable {
         add("preprocess", if: "preprocess/cases.json", preprocessCases)
         add("metrics/retrieval", if: "metrics/retrieval.json", retrievalCases)
         add("metrics/classification", if: "metrics/classification.json", classificationCases)
-        add("pos_embed", if: "pos_embed/cases.json") {
-            [StageResult("position embedding resize", .notRun(reason: "not built yet"))]
-        }
+        add("pos_embed", if: "pos_embed/cases.json", positionCases)
         return cases
     }
 
@@ -158,6 +156,8 @@ struct Comparison {
             failures.append(String(format: "\(name): off by %.3g, largest value %.3g", worst, largest))
         }
     }
+
+    var isEmpty: Bool { count == 0 && failures.isEmpty }
 
     var result: StageResult {
         var failures = failures

@@ -13,7 +13,7 @@ extension Doctor {
         let base = "models/\(name)/"
         let config = try JSON(file: path(base + "config.json"))
         if config["architectures"] != nil {
-            return [StageResult("features", .notRun(reason: "Hugging Face models are not built yet"))]
+            return try huggingFaceCase(base)
         }
         let blueprint: Blueprint
         do { blueprint = try Blueprint(config, path: path(base + "config.json")) } catch let failure as Failure {
@@ -48,6 +48,56 @@ extension Doctor {
             stages.append(try threeSteps(fresh, images, texts, values, prefix, settings, limit))
         }
         return stages
+    }
+
+    private func huggingFaceCase(_ base: String) throws -> [StageResult] {
+        let folder = try HuggingFaceFolder(path(String(base.dropLast())))
+        let model = try folder.load(on: device)
+        let inputs = try Safetensors(path(base + "inputs.safetensors"))
+        let expected = try Safetensors(path(base + "expected.safetensors"))
+        let images = try inputs.tensor("images", on: device)
+        let texts = TokenBatch(
+            try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
+        var hidden = Comparison(
+            "last hidden states", Tolerance(absolute: 2e-5, relative: 1e-5),
+            cause: "QuickGELU or GELU, layer-norm epsilon, causal mask or none")
+        try withoutTape {
+            var (lastImage, lastText): (Tensor?, Tensor?)
+            _ = model.image(images) { lastImage = $1 }
+            _ = model.text(texts, isPacked: false) { lastText = $1 }
+            guard case .transformer(let tower) = model.image, let lastImage, let lastText else { return }
+            // transformers norms SigLIP's image tokens before it hands them out, CLIP's after.
+            let image = folder.isSigLIP ? tower.normAfter(lastImage) : lastImage
+            hidden.compare(
+                "vision_last_hidden_state", try expected.floats("vision_last_hidden_state"), image.floats)
+            hidden.compare(
+                "text_last_hidden_state", try expected.floats("text_last_hidden_state"),
+                model.text.norm(lastText).floats)
+        }
+        return [hidden.result] + (try features(model, images, texts, expected))
+    }
+
+    /// open_clip's resize of position tables.
+    func positionCases() throws -> [StageResult] {
+        let file = try Safetensors(path("pos_embed/pos_embed.safetensors"))
+        return try (JSON(file: path("pos_embed/cases.json")).array ?? []).map { item in
+            let name = item["case"]?.string ?? ""
+            var stage = Comparison(
+                name, Tolerance(absolute: 1e-5, relative: 0),
+                cause: "aligned corners, or the cubic's a (-0.5, not -0.75)")
+            let (old, new) = (try file.entry(name + ".in").shape, try file.entry(name + ".out").shape)
+            let table = try file.floats(name + ".in")
+            let width = old[1]
+            let resized: [Float]?
+            if name.hasPrefix("text") {
+                resized = PositionEmbedding.resized(table, width: width, toRows: new[0])
+            } else {
+                let side = Int(Double(new[0] - 1).squareRoot().rounded())
+                resized = PositionEmbedding.resized(table, width: width, prefix: 1, toHeight: side, width: side)
+            }
+            stage.compare(name, try file.floats(name + ".out"), resized ?? [])
+            return stage.result
+        }
     }
 
     /// Features under the batch's own statistics.
@@ -137,9 +187,14 @@ extension Doctor {
         let bias = model.logitBias?.value.scalar ?? 0
         let logits = withoutTape { matmul(unitImage, unitText, transposeB: true) }.floats.map { $0 * scale + bias }
         logitStage.compare("logits_per_image", try expected.floats("logits_per_image"), logits)
+        if expected.entries["logits_per_text"] != nil {
+            let turned = HuggingFaceFolder.transposed(logits, rows: unitImage.rows)
+            logitStage.compare("logits_per_text", try expected.floats("logits_per_text"), turned)
+        }
         var lossStage = Comparison("losses", Tolerance(absolute: 2e-5, relative: 5e-6))
         for (name, objective) in [
             ("loss_softmax", Objective.softmax), ("loss_coca_contrastive", .softmax), ("loss_sigmoid", .sigmoid),
+            ("loss", model.logitBias == nil ? .softmax : .sigmoid),
         ]
         where expected.entries[name] != nil {
             let loss = withoutTape {

@@ -67,6 +67,18 @@ public struct ModelFolder: Sendable {
     }
 }
 
+extension DualEncoder {
+    /// Reads a model folder, open_clip's or transformers'.
+    public static func read(_ path: String, on device: any Device) throws -> (model: DualEncoder, preprocess: JSON) {
+        if HuggingFaceFolder.stands(at: path) {
+            let folder = try HuggingFaceFolder(path)
+            return (try folder.load(on: device), folder.preprocess)
+        }
+        let folder = try ModelFolder(path)
+        return (try folder.load(on: device), folder.preprocess)
+    }
+}
+
 /// Parameters read from a weight file by name, their shapes checked.
 public struct FileParameters: ParameterSource {
     let file: Safetensors

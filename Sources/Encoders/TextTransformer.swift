@@ -29,7 +29,7 @@ public struct TextTransformer: Module {
     var positions: Parameter  // [T,D], with a class token [T+1,D]
     var classToken: Parameter?  // [D]
     public var transformer: Transformer
-    var norm: LayerNorm
+    public var norm: LayerNorm
     var projection: Parameter?  // [D,E], or [E,D] with a bias
     var projectionBias: Parameter?  // [E]
 

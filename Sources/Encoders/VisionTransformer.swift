@@ -11,7 +11,7 @@ public struct VisionTransformer: Module {
     var positions: Parameter  // [T,D], or [1,T,D] in timm's files
     var normBefore: LayerNorm?
     public var transformer: Transformer
-    var normAfter: LayerNorm
+    public var normAfter: LayerNorm
     var pool: AttentionPool?
     var queryPool: QueryPool?
     var projection: Parameter?  // [D,E], or [E,D] in timm's files

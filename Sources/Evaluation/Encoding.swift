@@ -9,16 +9,14 @@ import Tokenization
 public struct LoadedModel: Sendable {
     public let model: DualEncoder
     public let preprocess: Preprocess
-    public let preprocessConfig: JSON
     public let tokenizer: any Tokenizer
     public let name: String
 
     public init(
-        model: DualEncoder, preprocess: Preprocess, preprocessConfig: JSON, tokenizer: any Tokenizer, name: String
+        model: DualEncoder, preprocess: Preprocess, tokenizer: any Tokenizer, name: String
     ) {
         self.model = model
         self.preprocess = preprocess
-        self.preprocessConfig = preprocessConfig
         self.tokenizer = tokenizer
         self.name = name
     }
@@ -28,22 +26,23 @@ public struct LoadedModel: Sendable {
     /// - Parameter tokenizer: a tokenizer folder to use instead
     /// - Throws: `Failure` naming what is missing or does not fit.
     public init(_ path: String, tokenizer: String? = nil, on device: any Device) throws {
-        let folder = try ModelFolder(path)
-        model = try folder.load(on: device)
-        let vision = folder.blueprint.vision
-        preprocess = try Preprocess(
-            folder.preprocess, height: vision.height, width: vision.width, path: path + "/" + ModelFolder.configName)
+        let settings: JSON
+        (model, settings) = try DualEncoder.read(path, on: device)
+        let blueprint = model.blueprint
+        let vision = blueprint.vision
+        preprocess = try Preprocess(settings, height: vision.height, width: vision.width, path: path)
         guard preprocess.height == vision.height, preprocess.width == vision.width else {
-            throw Failure(
-                .badData, path + "/" + ModelFolder.configName, "preprocess_cfg.size is not the model's image size")
+            throw Failure(.badData, path, "preprocess_cfg.size is not the model's image size")
         }
-        preprocessConfig = folder.preprocess
         let own = path + "/tokenizer"
         if let tokenizer {
             self.tokenizer = try TokenizerCard(tokenizer).load()
         } else if FileManager.default.fileExists(atPath: own + "/card.yaml") {
             self.tokenizer = try TokenizerCard(own).load()
-        } else if let name = folder.blueprint.config["text_cfg"]?["hf_tokenizer_name"]?.string {
+        } else if FileManager.default.fileExists(atPath: path + "/spiece.model") {
+            // Where transformers keeps SigLIP's.
+            self.tokenizer = try SentencePieceTokenizer(model: path + "/spiece.model")
+        } else if let name = blueprint.config["text_cfg"]?["hf_tokenizer_name"]?.string {
             throw Failure(
                 .inputMissing, own, "the model needs the tokenizer \(name), which does not stand in its folder",
                 remedy: "Pass it with --tokenizer")
@@ -55,10 +54,10 @@ public struct LoadedModel: Sendable {
             }
             self.tokenizer = try BPETokenizer(vocabulary: vocabulary)
         }
-        guard self.tokenizer.vocabularySize <= folder.blueprint.text.vocabulary else {
+        guard self.tokenizer.vocabularySize <= blueprint.text.vocabulary else {
             throw Failure(
                 .badData, path,
-                "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(folder.blueprint.text.vocabulary)",
+                "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(blueprint.text.vocabulary)",
                 remedy: "Pass the tokenizer it was trained with: --tokenizer Tokenizers/NAME")
         }
         name = (path as NSString).standardizingPath

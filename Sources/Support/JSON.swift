@@ -27,6 +27,13 @@ public enum JSON: Equatable, Sendable {
         return error.localizedDescription
     }
 
+    /// An object with one member changed or added; anything else becomes an object of that member.
+    public func setting(_ key: String, to value: JSON) -> JSON {
+        var members = object ?? [:]
+        members[key] = value
+        return .object(members)
+    }
+
     public subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members[key]

@@ -82,6 +82,11 @@ public struct Recipe {
         logEvery = try top.integer("log_every", default: 1, in: 1...1_000_000)
 
         if let initialModel, !top.has("model") {
+            guard !HuggingFaceFolder.stands(at: initialModel) else {
+                throw top.wrong(
+                    "init_from", "\(initialModel) is a Hugging Face folder",
+                    remedy: "Make a model folder of it: diptych import")
+            }
             let folder = try ModelFolder(initialModel)
             modelPath = initialModel
             (modelConfig, preprocess) = (folder.blueprint.config, folder.preprocess)

@@ -164,7 +164,7 @@ public final class Trainer {
     private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {
         let name = evaluator.task.name
         let loaded = LoadedModel(
-            model: model, preprocess: preprocess, preprocessConfig: recipe.preprocess, tokenizer: tokenizer,
+            model: model, preprocess: preprocess, tokenizer: tokenizer,
             name: run.path + "/model")
         let result = try evaluator.run(loaded, examples: isFinal ? 10 : 0)
         let path = run.path + "/evals/\(name)" + (isFinal ? "" : "-step-\(state.step)")
