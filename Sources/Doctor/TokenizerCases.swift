@@ -12,60 +12,73 @@ extension Doctor {
             ]
         }
         let cases = try JSON(file: path("tokenizers/cases.json")).array ?? []
+        let texts = cases.map { $0["text"]?.string ?? "" }
         let ids = try Safetensors(path("tokenizers/ids.safetensors"))
-        let clip = try BPETokenizer(vocabulary: clipVocabulary)
         var results: [StageResult] = []
 
-        // Texts that ftfy changes are counted apart.
-        func texts(_ stage: String, _ key: String, _ clean: (String) -> String) {
-            for isMended in [false, true] {
-                let some = cases.filter { ($0["ftfy"]?.isNull == false) == isMended }
-                guard !some.isEmpty else { continue }
-                let wrong = some.filter { clean($0["text"]?.string ?? "") != $0[key]?.string }
-                let name = isMended ? stage + ", text that ftfy mends" : stage
-                results.append(
-                    outcome(name, wrong.map { "\"\($0["text"]?.string ?? "")\"" }, of: some.count, isMended: isMended))
+        func stage(_ name: String, _ isRight: (Int) -> Bool) {
+            let wrong = cases.indices.filter { !isRight($0) }
+            let outcome: StageResult.Outcome =
+                wrong.isEmpty
+                ? .passed
+                : .failed(cause: "\(wrong.count) of \(cases.count) differ, first \(texts[wrong[0]].debugDescription)")
+            results.append(StageResult(name, outcome, absolute: Double(wrong.count)))
+        }
+        /// Against the listed strings, compared by code point.
+        func cleaning(_ name: String, _ key: String, _ clean: (String) -> String) {
+            stage(name) { row in
+                let expected = cases[row][key] ?? .null
+                // ftfy: null where it changes nothing
+                let text = expected.isNull ? texts[row] : expected.string ?? ""
+                return clean(texts[row]).unicodeScalars.elementsEqual(text.unicodeScalars)
             }
         }
-        texts("cleaning, lower", "clean_lower") { TextCleaning.lower($0) }
-        texts("cleaning, whitespace", "clean_whitespace") { TextCleaning.whitespace($0) }
-        texts("cleaning, canonicalize", "clean_canonicalize") { TextCleaning.canonicalize($0) }
+        cleaning("mending (ftfy)", "ftfy", TextRepair.mended)
+        cleaning("cleaning, lower", "clean_lower") { TextCleaning.lower($0) }
+        cleaning("cleaning, whitespace", "clean_whitespace") { TextCleaning.whitespace($0) }
+        cleaning("cleaning, canonicalize", "clean_canonicalize") { TextCleaning.canonicalize($0) }
+        cleaning("canonical text alone", "canonicalize_text_only", Clean.canonicalize)
 
-        func rows(_ stage: String, _ name: String, _ tokenizer: any Tokenizer) throws {
-            for entry in ids.names where entry.hasPrefix(name + ".context") {
+        /// Against the listed ids, of which there are 200 at most.
+        func listed(_ name: String, _ key: String, _ tokenizer: any Tokenizer) {
+            guard cases.contains(where: { $0[key] != nil }) else { return }
+            stage(name) { row in
+                let expected = (cases[row][key]?.array ?? []).compactMap(\.integer).map { Int32($0) }
+                return Array(tokenizer.encode(texts[row], limit: 200).prefix(200)) == expected
+            }
+        }
+        func rows(
+            _ name: String, _ prefix: String, _ tokenizer: any Tokenizer, where isAsked: (Int) -> Bool = { _ in true }
+        )
+            throws
+        {
+            for entry in ids.names where entry.hasPrefix(prefix + ".context") {
                 let context = try ids.entry(entry).shape[1]
                 let expected = try ids.integers(entry).map { Int32($0) }
-                for isMended in [false, true] {
-                    let some = cases.indices.filter { (cases[$0]["ftfy"]?.isNull == false) == isMended }
-                    guard !some.isEmpty else { continue }
-                    let wrong = some.filter { row in
-                        tokenizer.row(cases[row]["text"]?.string ?? "", contextLength: context)
-                            != Array(expected[row * context..<(row + 1) * context])
-                    }
-                    let title = "\(stage), context \(context)" + (isMended ? ", text that ftfy mends" : "")
-                    results.append(
-                        outcome(
-                            title, wrong.map { "\"\(cases[$0]["text"]?.string ?? "")\"" }, of: some.count,
-                            isMended: isMended))
+                stage("\(name), context \(context)") { row in
+                    !isAsked(row)
+                        || tokenizer.row(texts[row], contextLength: context)
+                            == Array(expected[row * context..<(row + 1) * context])
                 }
             }
         }
-        try rows("CLIP byte-pair", "clip", clip)
-        for (stage, name, file, padding) in [
-            ("sentencepiece unigram", "siglip_unigram", "unigram", Int32(1)),
-            ("sentencepiece BPE", "siglip_bpe", "bpe", 0),
-        ] where FileManager.default.fileExists(atPath: path("tokenizers/\(file).model")) {
-            try rows(stage, name, SentencePieceTokenizer(model: path("tokenizers/\(file).model"), padding: padding))
+        for (name, key, cleaning) in [
+            ("CLIP byte-pair", "clip_ids", TextCleaning.lower),
+            ("CLIP byte-pair, case kept", "clip_keep_case_ids", .whitespace),
+            ("CLIP byte-pair, canonical text", "clip_canonical_ids", .canonicalize),
+        ] { listed(name, key, try BPETokenizer(vocabulary: clipVocabulary, cleaning: cleaning)) }
+        try rows("CLIP byte-pair", "clip", BPETokenizer(vocabulary: clipVocabulary))
+        for (kind, padding) in [("unigram", Int32(1)), ("bpe", 0)] {
+            let model = path("tokenizers/\(kind).model")
+            guard FileManager.default.fileExists(atPath: model) else { continue }
+            func tokenizer(_ cleaning: TextCleaning) throws -> SentencePieceTokenizer {
+                try SentencePieceTokenizer(model: model, cleaning: cleaning, padding: padding)
+            }
+            listed("sentencepiece \(kind), raw text", "\(kind)_ids", try tokenizer(.none))
+            listed("sentencepiece \(kind)", "\(kind)_canonical_ids", try tokenizer(.canonicalize))
+            try rows("sentencepiece \(kind)", "siglip_\(kind)", tokenizer(.canonicalize))
+            try rows("T5 \(kind)", "t5_\(kind)", tokenizer(.canonicalize))
         }
         return results
-    }
-
-    private func outcome(_ stage: String, _ wrong: [String], of count: Int, isMended: Bool) -> StageResult {
-        if wrong.isEmpty { return StageResult(stage, .passed) }
-        let detail = "\(wrong.count) of \(count) differ, first \(wrong[0].prefix(60).debugDescription)"
-        // ftfy's repairs are not built: said, not failed.
-        return StageResult(
-            stage, isMended ? .notRun(reason: "ftfy's repairs are not built yet; \(detail)") : .failed(cause: detail),
-            absolute: Double(wrong.count))
     }
 }

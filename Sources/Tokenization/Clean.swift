@@ -134,6 +134,6 @@ public enum Clean {
         }
     }
 
-    /// open_clip's basic cleaning, without ftfy: references resolved twice, spaces trimmed.
-    static func basic(_ text: String) -> String { htmlUnescaped(htmlUnescaped(text)) }
+    /// open_clip's basic cleaning: mended as by ftfy, references resolved twice.
+    static func basic(_ text: String) -> String { htmlUnescaped(htmlUnescaped(TextRepair.mended(text))) }
 }
