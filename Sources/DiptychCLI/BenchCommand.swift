@@ -103,10 +103,11 @@ struct BenchStep: DiptychCommand {
         let images = device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
         let (length, vocabulary) = (blueprint.text.contextLength, blueprint.text.vocabulary)
         let used = min(tokens ?? length, length)
+        let end = if case .eos(let id) = blueprint.text.pooling { Int32(id) } else { Int32(vocabulary - 1) }
         let ids: [Int32] = (0..<batch).flatMap { _ in
             (0..<length).map { position -> Int32 in
                 if position >= used { return 0 }
-                return position == used - 1 ? Int32(vocabulary - 1) : Int32(stream.integer(below: vocabulary - 2))
+                return position == used - 1 ? end : Int32(2 + stream.integer(below: max(1, vocabulary - 3)))
             }
         }
         return (images, TokenBatch(ids, contextLength: length))

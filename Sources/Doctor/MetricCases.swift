@@ -66,11 +66,15 @@ extension Doctor {
                 "logits", try file.floats("\(name).logits"),
                 matmul(images, rows, transposeB: true).floats.map { 100 * $0 })
             if entry["metrics"]?["mean_average_precision"] != nil {
-                return [
-                    classifier.result, logits.result,
-                    StageResult(
-                        "\(name): mean average precision", .notRun(reason: "multi-label tasks are not built yet")),
-                ]
+                let precisions = Classification.averagePrecisions(
+                    scores: matmul(images, rows, transposeB: true).floats,
+                    targets: try file.integers("\(name).targets").map { $0 != 0 }, classes: classes)
+                var average = Comparison("\(name): average precision", Tolerance(absolute: 1e-6, relative: 0))
+                average.compare("average_precision", try file.floats("\(name).average_precision").map(Double.init), precisions)
+                average.compare(
+                    "mean_average_precision", [entry["metrics"]?["mean_average_precision"]?.number ?? .nan],
+                    [precisions.reduce(0, +) / Double(classes)])
+                return [classifier.result, logits.result, average.result]
             }
             let top = Classification.top(min(5, classes), images: images, weights: rows)
             var metrics = Comparison("\(name): metrics", Tolerance(absolute: 1e-6, relative: 0))

@@ -43,6 +43,28 @@ public enum Classification {
         return best
     }
 
+    /// Average precision of every class where an image has any number of them: the mean, over the images that
+    /// have the class, of the precision among those that score no lower. Ties to the lower index.
+    ///
+    /// - Parameters:
+    ///   - scores: [N,C]
+    ///   - targets: [N,C], whether image n has class c
+    public static func averagePrecisions(scores: [Float], targets: [Bool], classes: Int) -> [Double] {
+        let count = scores.count / max(1, classes)
+        return (0..<classes).map { c in
+            let order = (0..<count).sorted { a, b in
+                let (first, second) = (scores[a * classes + c], scores[b * classes + c])
+                return first != second ? first > second : a < b
+            }
+            var (found, sum) = (0, 0.0)
+            for (rank, n) in order.enumerated() where targets[n * classes + c] {
+                found += 1
+                sum += Double(found) / Double(rank + 1)
+            }
+            return sum / Double(max(1, found))
+        }
+    }
+
     /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall.
     public static func metrics(top: [[Int]], targets: [Int], classes: Int) -> [Metric] {
         let hit1 = zip(top, targets).map { $0.first == $1 }
