@@ -70,7 +70,8 @@ extension Doctor {
                     scores: matmul(images, rows, transposeB: true).floats,
                     targets: try file.integers("\(name).targets").map { $0 != 0 }, classes: classes)
                 var average = Comparison("\(name): average precision", Tolerance(absolute: 1e-6, relative: 0))
-                average.compare("average_precision", try file.floats("\(name).average_precision").map(Double.init), precisions)
+                average.compare(
+                    "average_precision", try file.floats("\(name).average_precision").map(Double.init), precisions)
                 average.compare(
                     "mean_average_precision", [entry["metrics"]?["mean_average_precision"]?.number ?? .nan],
                     [precisions.reduce(0, +) / Double(classes)])

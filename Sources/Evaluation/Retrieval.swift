@@ -6,50 +6,119 @@ public enum Retrieval {
     public struct Ranks: Sendable {
         /// Of each text's own image among all images, from 0.
         public let textToImage: [Int]
-        /// Of each image's best own text among all texts, from 0.
+        /// Of each image's best own text among all texts, from 0; `limit` for any further down.
         public let imageToText: [Int]
     }
 
+    /// The largest K of the recalls.
+    public static let limit = 10
+
+    /// One product in tiles: a text's rank is counted in its row of scores, an image keeps its best `limit` texts.
+    ///
     /// - Parameters:
     ///   - images: [N,E], unit rows
     ///   - texts: [M,E], unit rows
     ///   - owner: the image of each text
-    public static func ranks(images: Tensor, texts: Tensor, owner: [Int], tile: Int = 512) -> Ranks {
+    public static func ranks(images: Tensor, texts: Tensor, owner: [Int], tile: Int = 1024) -> Ranks {
         let (n, m) = (images.shape[0], texts.shape[0])
-        func eachTile(_ body: (Range<Int>, [Float]) -> Void) {
-            for start in stride(from: 0, to: m, by: tile) {
-                let range = start..<min(m, start + tile)
-                body(range, withoutTape { matmul(texts.slice(range), images, transposeB: true) }.floats)  // [tile,N]
-            }
-        }
-        // First pass: the score of each text with its own image; the best own text of each image.
-        var own = [Float](repeating: 0, count: m)
-        var best = [Int](repeating: -1, count: n)
-        eachTile { range, scores in
-            for text in range {
-                own[text] = scores[(text - range.lowerBound) * n + owner[text]]
-                let held = best[owner[text]]
-                if held < 0 || own[text] > own[held] { best[owner[text]] = text }
-            }
-        }
-        // Second pass: how many stand before them. The products are cut alike, so equal scores stay equal.
         var textRanks = [Int](repeating: 0, count: m)
-        var imageRanks = [Int](repeating: 0, count: n)
-        eachTile { range, scores in
-            scores.withUnsafeBufferPointer { scores in
+        var best = BestTexts(images: n, limit: min(limit, m))
+        for start in stride(from: 0, to: m, by: tile) {
+            let range = start..<min(m, start + tile)
+            withoutTape { matmul(texts.slice(range), images, transposeB: true) }.withFloats { scores in  // [tile,N]
                 for text in range {
-                    let row = scores.baseAddress! + (text - range.lowerBound) * n
-                    let (mine, image) = (own[text], owner[text])
-                    var ahead = 0
-                    for i in 0..<n where row[i] > mine || (row[i] == mine && i < image) { ahead += 1 }
-                    textRanks[text] = ahead
-                    for i in 0..<n where best[i] >= 0 {
-                        if row[i] > own[best[i]] || (row[i] == own[best[i]] && text < best[i]) { imageRanks[i] += 1 }
-                    }
+                    let row = scores.baseAddress! + (text - start) * n
+                    textRanks[text] = ahead(of: owner[text], in: row, n)
+                    best.see(text, row)
                 }
             }
         }
+        let imageRanks = (0..<n).map { image in best.order(image).firstIndex { $0 >= 0 && owner[$0] == image } ?? limit
+        }
         return Ranks(textToImage: textRanks, imageToText: imageRanks)
+    }
+
+    /// How many of a row stand before one of its elements: higher, or equal and earlier.
+    private static func ahead(of own: Int, in row: UnsafePointer<Float>, _ count: Int) -> Int {
+        let mine = SIMD8<Float>(repeating: row[own])
+        return Self.count(row, 0..<own) { $0 .>= mine } + Self.count(row, own + 1..<max(own + 1, count)) { $0 .> mine }
+    }
+
+    /// How many elements pass a test of eight at a time (a plain loop is not vectorised).
+    @inline(__always)
+    private static func count(
+        _ row: UnsafePointer<Float>, _ range: Range<Int>, _ test: (SIMD8<Float>) -> SIMDMask<SIMD8<Int32>>
+    ) -> Int {
+        var counts = SIMD8<Int32>.zero
+        var i = range.lowerBound
+        while i + 8 <= range.upperBound {
+            let values = UnsafeRawPointer(row + i).loadUnaligned(as: SIMD8<Float>.self)
+            counts.replace(with: counts &+ 1, where: test(values))
+            i += 8
+        }
+        if i < range.upperBound {
+            var rest = SIMD8<Float>(repeating: .nan)  // passes no comparison
+            for lane in 0..<range.upperBound - i { rest[lane] = row[i + lane] }
+            counts.replace(with: counts &+ 1, where: test(rest))
+        }
+        return Int(counts.wrappedSum())
+    }
+
+    /// The best few texts of every image, texts seen in ascending order.
+    private struct BestTexts {
+        private let images: Int
+        private let limit: Int
+        private var scores: [Float]  // [images, limit], descending
+        private var texts: [Int32]
+        /// The last place's score, which a text must beat.
+        private var thresholds: [Float]
+
+        init(images: Int, limit: Int) {
+            self.images = images
+            self.limit = limit
+            scores = Array(repeating: -.infinity, count: images * limit)
+            texts = Array(repeating: -1, count: images * limit)
+            thresholds = Array(repeating: -.infinity, count: images)
+        }
+
+        mutating func see(_ text: Int, _ row: UnsafePointer<Float>) {
+            for first in stride(from: 0, to: images, by: 256) {
+                let last = min(images, first + 256)
+                guard isAnyAbove(row, first..<last) else { continue }
+                for image in first..<last where row[image] > thresholds[image] { insert(text, row[image], image) }
+            }
+        }
+
+        private func isAnyAbove(_ row: UnsafePointer<Float>, _ range: Range<Int>) -> Bool {
+            thresholds.withUnsafeBufferPointer { thresholds in
+                var above = SIMDMask<SIMD8<Int32>>(repeating: false)
+                var i = range.lowerBound
+                while i + 8 <= range.upperBound {
+                    let scores = UnsafeRawPointer(row + i).loadUnaligned(as: SIMD8<Float>.self)
+                    let limits = UnsafeRawPointer(thresholds.baseAddress! + i).loadUnaligned(as: SIMD8<Float>.self)
+                    above = above .| (scores .> limits)
+                    i += 8
+                }
+                return above != SIMDMask(repeating: false)
+                    || (i..<range.upperBound).contains { row[$0] > thresholds[$0] }
+            }
+        }
+
+        private mutating func insert(_ text: Int, _ score: Float, _ image: Int) {
+            let start = image * limit
+            var place = start + limit - 1
+            while place > start, scores[place - 1] < score {
+                scores[place] = scores[place - 1]
+                texts[place] = texts[place - 1]
+                place -= 1
+            }
+            scores[place] = score
+            texts[place] = Int32(text)
+            thresholds[image] = scores[start + limit - 1]
+        }
+
+        /// An image's texts, best first.
+        func order(_ image: Int) -> [Int] { texts[image * limit..<(image + 1) * limit].map { Int($0) } }
     }
 
     /// CLIP_benchmark's names: image_retrieval is text to image, text_retrieval image to text (a hit when

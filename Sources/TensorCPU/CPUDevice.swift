@@ -35,7 +35,9 @@ public final class CPUDevice: Device, @unchecked Sendable {
 
     public func upload(_ values: [Int32], into y: Tensor) { integers(y).update(from: values, count: values.count) }
 
-    public func download(_ x: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: floats(x), count: x.count)) }
+    public func withFloats(_ x: Tensor, _ body: (UnsafeBufferPointer<Float>) -> Void) {
+        body(UnsafeBufferPointer(start: floats(x), count: x.count))
+    }
 
     public func downloadIntegers(_ x: Tensor) -> [Int32] {
         Array(UnsafeBufferPointer(start: integers(x), count: x.count))

@@ -11,7 +11,8 @@ public protocol Device: AnyObject, Sendable {
     func release(_ address: UnsafeMutableRawPointer, _ element: Element, count: Int)
     func upload(_ values: UnsafeBufferPointer<Float>, into y: Tensor)
     func upload(_ values: [Int32], into y: Tensor)
-    func download(_ x: Tensor) -> [Float]
+    /// The values on the host, for the time of the call.
+    func withFloats(_ x: Tensor, _ body: (UnsafeBufferPointer<Float>) -> Void)
     func downloadIntegers(_ x: Tensor) -> [Int32]
 
     // Pointwise

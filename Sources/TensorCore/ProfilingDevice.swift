@@ -54,8 +54,8 @@ public final class ProfilingDevice: Device {
         timed("upload") { inner.upload(values, into: y) }
     }
 
-    public func download(_ x: Tensor) -> [Float] {
-        timed("download") { inner.download(x) }
+    public func withFloats(_ x: Tensor, _ body: (UnsafeBufferPointer<Float>) -> Void) {
+        timed("with floats") { inner.withFloats(x, body) }
     }
 
     public func downloadIntegers(_ x: Tensor) -> [Int32] {

@@ -50,7 +50,14 @@ public struct Tensor: Sendable {
     public var detached: Tensor { Tensor(storage: storage, shape: shape, offset: offset) }
 
     /// The values on the host, row-major.
-    public var floats: [Float] { device.download(self) }
+    public var floats: [Float] {
+        var values: [Float] = []
+        device.withFloats(self) { values = Array($0) }
+        return values
+    }
+
+    /// The values without a copy of them, for the time of the call.
+    public func withFloats(_ body: (UnsafeBufferPointer<Float>) -> Void) { device.withFloats(self, body) }
 
     /// The single value of a one-element tensor.
     public var scalar: Float {

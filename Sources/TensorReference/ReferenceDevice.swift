@@ -23,7 +23,9 @@ public final class ReferenceDevice: Device, @unchecked Sendable {
         for i in values.indices { out[i] = values[i] }
     }
 
-    public func download(_ x: Tensor) -> [Float] { downloadDoubles(x).map(Float.init) }
+    public func withFloats(_ x: Tensor, _ body: (UnsafeBufferPointer<Float>) -> Void) {
+        downloadDoubles(x).map(Float.init).withUnsafeBufferPointer(body)
+    }
 
     public func downloadIntegers(_ x: Tensor) -> [Int32] {
         Array(UnsafeBufferPointer(start: integers(x), count: x.count))

@@ -19,6 +19,7 @@ public final class BPETokenizer: Tokenizer {
     private let byteIDs: [Int32]
     /// Words seen before; captions repeat themselves.
     private let cache = Mutex<[String: [Int32]]>([:])
+    private let words = Mutex(WordTable())
     private static let cacheLimit = 200_000
     static let mergeCount = 49152 - 256 - 2
 
@@ -83,12 +84,96 @@ public final class BPETokenizer: Tokenizer {
 
     /// open_clip's: start, ids, end, zeros; when too long, cut and the last place set to the end.
     public func row(_ text: String, contextLength: Int) -> [Int32] {
+        if cleaning == .lower, let row = plainRow(text, contextLength) { return row }
         var row = [start] + encode(text, limit: contextLength) + [end]
         if row.count > contextLength {
             row.removeLast(row.count - contextLength)
             row[contextLength - 1] = end
         }
         return row + [Int32](repeating: 0, count: contextLength - row.count)
+    }
+
+    /// What a byte of plain text is; anything else (`odd`) takes the long way.
+    private enum Sort: UInt8 { case letter, number, space, other, odd }
+    private static let sorts: [Sort] = (0...255).map { byte in
+        switch byte {
+        case 0x20: .space
+        case 0x30...0x39: .number
+        case 0x41...0x5A, 0x61...0x7A: .letter
+        case 0x26, 0x3C, 0x00...0x1F, 0x7F...0xFF: .odd  // & and < may begin a reference or a special token
+        default: .other
+        }
+    }
+
+    /// The row of a text of printable ASCII, which needs no cleaning but lower case; nil for others.
+    private func plainRow(_ text: String, _ contextLength: Int) -> [Int32]? {
+        var text = text
+        return text.withUTF8 { bytes -> [Int32]? in
+            guard bytes.allSatisfy({ Self.sorts[Int($0)] != .odd }) else { return nil }
+            var row = [Int32](repeating: 0, count: contextLength)
+            row[0] = start
+            var place = 1
+            words.withLock { words in
+                var index = 0
+                while index < bytes.count, place < contextLength - 1 {
+                    if bytes[index] == 0x20 {
+                        index += 1
+                        continue
+                    }
+                    let end = Self.wordEnd(bytes, index)
+                    if end - index > 16 {
+                        for id in wordIDs(Self.lowered(bytes, index..<end)) where place < contextLength - 1 {
+                            row[place] = id
+                            place += 1
+                        }
+                    } else {
+                        for known in known(bytes, index..<end, &words) where place < contextLength - 1 {
+                            row[place] = words.ids[known]
+                            place += 1
+                        }
+                    }
+                    index = end
+                }
+            }
+            row[place] = end
+            return row
+        }
+    }
+
+    /// The end of the word that begins here, as `wordLength` finds it.
+    private static func wordEnd(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
+        if bytes[start] == 0x27 {
+            func letter(_ offset: Int) -> UInt8 { start + offset < bytes.count ? bytes[start + offset] | 0x20 : 0 }
+            switch (letter(1), letter(2)) {
+            case (0x73, _), (0x74, _), (0x6D, _), (0x64, _): return start + 2  // 's 't 'm 'd
+            case (0x72, 0x65), (0x76, 0x65), (0x6C, 0x6C): return start + 3  // 're 've 'll
+            default: break
+            }
+        }
+        let sort = sorts[Int(bytes[start])]
+        var end = start + 1
+        if sort == .number { return end }
+        while end < bytes.count, sorts[Int(bytes[end])] == sort { end += 1 }
+        return end
+    }
+
+    private static func lower(_ byte: UInt8) -> UInt8 { byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte }
+
+    private static func lowered(_ bytes: UnsafeBufferPointer<UInt8>, _ word: Range<Int>) -> String {
+        String(decoding: word.map { lower(bytes[$0]) }, as: UTF8.self)
+    }
+
+    /// Where in the table the ids of a word of up to 16 bytes stand.
+    private func known(_ bytes: UnsafeBufferPointer<UInt8>, _ word: Range<Int>, _ table: inout WordTable) -> Range<Int>
+    {
+        var key = WordTable.Key()
+        var shift: UInt64 = 0
+        for index in word {
+            let byte = UInt64(Self.lower(bytes[index]))
+            if shift < 64 { key.low |= byte << shift } else { key.high |= byte << (shift - 64) }
+            shift += 8
+        }
+        return table.find(key) ?? table.add(key, merged(Self.lowered(bytes, word)))
     }
 
     /// How many scalars from `start` make the next word: a special token, a contraction, letters, one

@@ -1,0 +1,119 @@
+import ArgumentParser
+import Foundation
+import Objectives
+import Support
+import TensorCPU
+import TensorCore
+
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measure speed and memory, with the machine's own matmul peak beside them.",
+        subcommands: [
+            BenchStep.self, BenchEmbed.self, BenchData.self, BenchTokenize.self, BenchLoss.self, BenchRetrieval.self,
+        ])
+}
+
+struct BenchOptions: ParsableArguments {
+    @Flag(help: "Print JSON on standard output.") var json = false
+    @Flag(help: "Also print the time of every kernel, by its share of the whole.") var profile = false
+    @OptionGroup var machine: MachineOptions
+}
+
+/// What a benchmark prints: a key and a number for programs, a sentence for people.
+struct BenchReport {
+    private let title: String
+    private var rows: [(key: String, value: JSON, text: String)] = []
+    private var kernels: [String: ProfilingDevice.Entry]?
+    private var (repetitions, total) = (1, 0.0)
+
+    init(_ title: String) { self.title = title }
+
+    /// - Parameter format: printf's, for the number
+    mutating func add(_ key: String, _ value: Double, _ format: String) {
+        rows.append((key, .number(value), String(format: format, value)))
+    }
+
+    mutating func add(bytes: Int, _ key: String, _ what: String) {
+        rows.append((key, .integer(bytes), "\(formatBytes(bytes)) \(what)"))
+    }
+
+    /// The rate of products of `flops` in `seconds`, and its share of the machine's.
+    mutating func addProducts(_ flops: Double, seconds: Double, threads: Int?) {
+        let peak = matmulPeak(threads: threads)
+        add("gflops", flops / seconds / 1e9, "%.1f GFLOP/s in products")
+        add("matmul_peak_gflops", peak / 1e9, "%.1f GFLOP/s matmul peak of this run")
+        add("share_of_peak", flops / seconds / peak, "%.3f of that peak")
+    }
+
+    mutating func add(profile kernels: [String: ProfilingDevice.Entry], repetitions: Int, total: Double) {
+        (self.kernels, self.repetitions, self.total) = (kernels, repetitions, total)
+    }
+
+    func print(_ options: BenchOptions) {
+        if options.json {
+            var members = Dictionary(uniqueKeysWithValues: rows.map { ($0.key, $0.value) })
+            members["what"] = .string(title)
+            Swift.print(JSON.object(members).text(indent: 2))
+        } else {
+            Swift.print(title)
+            for row in rows { Swift.print("  \(row.text)") }
+            if options.profile, let kernels { printProfile(kernels) }
+        }
+    }
+
+    /// Kernels by the time they took, and what passed outside of them.
+    private func printProfile(_ kernels: [String: ProfilingDevice.Entry]) {
+        let inside = kernels.values.reduce(0) { $0 + $1.seconds }
+        let times = Double(repetitions)
+        Swift.print("     share   ms/round calls/round   GFLOP/s  kernel")
+        for (name, entry) in kernels.sorted(by: { ($0.value.seconds, $1.key) > ($1.value.seconds, $0.key) }) {
+            let rate = entry.flops == 0 ? "" : String(format: "%.1f", Double(entry.flops) / entry.seconds / 1e9)
+            let line = String(
+                format: "  %6.2f %% %10.2f %11d  ", 100 * entry.seconds / total, 1000 * entry.seconds / times,
+                entry.calls / repetitions)
+            Swift.print(line + String(repeating: " ", count: max(0, 8 - rate.count)) + rate + "  " + name)
+        }
+        let outside = total - inside
+        let line = String(format: "  %6.2f %% %10.2f", 100 * outside / total, 1000 * outside / times)
+        Swift.print(line + "                        outside kernels")
+    }
+}
+
+/// The rate of a large product on this machine, now, FLOP/s: the best of six by OpenBLAS and six of our own.
+func matmulPeak(threads: Int?) -> Double {
+    let size = 1536
+    let times = [false, true].flatMap { own in
+        let device = CPUDevice(threads: threads, ownProducts: own)
+        let a = device.filled(0.5, shape: [size, size])
+        let b = device.filled(0.25, shape: [size, size])
+        return (0..<6).map { _ in
+            let start = Machine.now()
+            _ = matmul(a, b)
+            return Machine.now() - start
+        }
+    }
+    return 2 * Double(size * size * size) / times.min()!
+}
+
+/// Seconds of each of `count` calls, after one that is not timed, shortest first.
+func timed(_ count: Int, _ body: () throws -> Void) rethrows -> [Double] {
+    try body()
+    return try (0..<count).map { _ in
+        let start = Machine.now()
+        try body()
+        return Machine.now() - start
+    }.sorted()
+}
+
+extension [Double] {
+    /// Of a sorted list.
+    var median: Double { self[count / 2] }
+}
+
+/// Unit rows of random features.
+func randomFeatures(_ rows: Int, _ width: Int, seed: UInt64, _ device: any Device) -> Tensor {
+    var stream = RandomStream(seed: seed, purpose: "bench features")
+    return normalizeRows(device.tensor((0..<rows * width).map { _ in Float(stream.normal()) }, shape: [rows, width]))
+}
+
+extension Objective: ExpressibleByArgument {}
