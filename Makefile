@@ -27,7 +27,8 @@ goldens: peers-environment
 
 peers-environment:
 	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)
-	@$(PEERS)/bin/pip install --quiet $(TORCH) open_clip_torch==3.3.0 timm==1.0.31 clip-benchmark==1.6.2 sentencepiece pillow
+	@$(PEERS)/bin/pip install --quiet $(TORCH) open_clip_torch==3.3.0 timm==1.0.31 transformers==5.23.0 \
+		clip-benchmark==1.6.2 sentencepiece pillow
 
 clean:
 	rm -rf .build

@@ -26,6 +26,7 @@ extension Doctor {
         }
         /// Against the listed strings, compared by code point.
         func cleaning(_ name: String, _ key: String, _ clean: (String) -> String) {
+            guard cases.contains(where: { $0[key] != nil }) else { return }
             stage(name) { row in
                 let expected = cases[row][key] ?? .null
                 // ftfy: null where it changes nothing

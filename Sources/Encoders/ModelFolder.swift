@@ -58,6 +58,11 @@ public struct ModelFolder: Sendable {
         }
         let config: JSON = ["model_cfg": model.blueprint.config, "preprocess_cfg": preprocess]
         try AtomicFile.write(config.text(indent: 2) + "\n", to: path + "/" + configName)
+        if model.blueprint.config["vision_cfg"]?["timm_model_kwargs"] != nil {
+            try AtomicFile.write(
+                "The image tower has sizes that timm does not register (`timm_model_kwargs` in \(configName)): Diptych "
+                    + "reads this folder, open_clip cannot build it.\n", to: path + "/README.md")
+        }
         let tensors = model.state.map { parameter in
             parameter.role == .counter
                 ? FileTensor(parameter.name, counter: Int64(parameter.value.scalar))

@@ -108,6 +108,15 @@ enum HuggingFaceConfig {
         if Int(Double(width) * size.ratio) != mlpWidth { changes["mlp_ratio"] = image.mlpRatio(width, mlpWidth) }
         let registeredPatch = size.name == "so400m" && patch != 16 ? 14 : 16
         if patch != registeredPatch { changes["patch_size"] = .integer(patch) }
+        // timm knows these sides by name; image_size says the true one.
+        let sides =
+            switch (size.name, registeredPatch) {
+            case ("base", _): [224, 256, 384, 512]
+            case ("so400m", 14): [224, 378, 384]
+            case ("giantopt", _): [256, 384]
+            default: [256, 384, 512]
+            }
+        let registeredSide = sides.contains(side) ? side : sides[0]
         var words: [String: JSON] = [
             "context_length": .integer(text.integer("max_position_embeddings", 64)),
             "vocab_size": .integer(text.integer("vocab_size", 32000)), "width": .integer(textWidth),
@@ -122,7 +131,7 @@ enum HuggingFaceConfig {
             "embed_dim": .integer(embedWidth), "custom_text": true, "init_logit_bias": -10,
             "vision_cfg": [
                 "image_size": .integer(side), "timm_model_pretrained": false, "timm_pool": "map", "timm_proj": "none",
-                "timm_model_name": .string("vit_\(size.name)_patch\(registeredPatch)_siglip_\(side)"),
+                "timm_model_name": .string("vit_\(size.name)_patch\(registeredPatch)_siglip_\(registeredSide)"),
                 "timm_model_kwargs": .object(changes),
             ],
             "text_cfg": .object(words),
