@@ -55,7 +55,7 @@ static void convert_row(const uint8_t *in, uint8_t *out, int width, int componen
     }
 }
 
-int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image) {
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, cc_image *image) {
     struct jpeg_decompress_struct info;
     error_state state;
     uint8_t *volatile pixels = NULL;
@@ -83,6 +83,14 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, cc_image *
     }
     if (info.num_components == 4) info.out_color_space = JCS_CMYK;
     else info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    if (shortest > 0) {
+        // Halves, quarters and eighths have vectorised transforms; other eighths are slower than the whole.
+        JDIMENSION side = info.image_width < info.image_height ? info.image_width : info.image_height;
+        for (info.scale_denom = 8; info.scale_denom > 1 && side / info.scale_denom < (JDIMENSION)shortest;)
+            info.scale_denom /= 2;
+        info.dct_method = JDCT_FASTEST;
+        info.do_fancy_upsampling = FALSE;
+    }
     jpeg_start_decompress(&info);
     size_t stride = (size_t)info.output_width * 3;
     pixels = malloc(stride * info.output_height);

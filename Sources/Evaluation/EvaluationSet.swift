@@ -17,7 +17,7 @@ public struct EvaluationSet: Sendable {
     public let items: [Item]
 
     /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
-    /// or a COCO captions JSON with `images` as its folder.
+    /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
     ///
     /// - Throws: `Failure` naming the file that is missing or damaged.
     public init(_ path: String, images: String? = nil, task: EvaluationTask) throws {
@@ -75,7 +75,9 @@ public struct EvaluationSet: Sendable {
     private static func imageFolder(_ path: String, classes: Int) throws -> [Item] {
         let manager = FileManager.default
         let folders = try manager.contentsOfDirectory(atPath: path).sorted {
-            $0.utf8.lexicographicallyPrecedes($1.utf8)
+            // Folders named by numbers are classes by number.
+            if let first = Int($0), let second = Int($1) { return first < second }
+            return $0.utf8.lexicographicallyPrecedes($1.utf8)
         }
         .filter { name in
             var isFolder: ObjCBool = false

@@ -17,6 +17,20 @@ public struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String { detail.isEmpty ? reason.rawValue : "\(reason.rawValue) (\(detail))" }
 }
 
+/// How training images are decoded.
+public enum DecodeMode: String, Sendable, CaseIterable {
+    /// PIL's pixels, to the last bit.
+    case exact
+    /// JPEGs at a half, a quarter or an eighth where that is large enough, by libjpeg's quicker paths.
+    case fast
+
+    /// The shortest side that a result of this size needs, after a crop that keeps at least `share` of the area; nil
+    /// for the exact image.
+    public func shortest(width: Int, height: Int, share: Double = 1) -> Int? {
+        self == .exact ? nil : Int((Double(max(width, height)) / share.squareRoot()).rounded(.up))
+    }
+}
+
 extension PixelImage {
     /// More pixels than this are refused from the header alone (PIL's limit against decompression bombs).
     public static let largestPixelCount = 178_956_970
@@ -24,13 +38,14 @@ extension PixelImage {
     /// Decodes JPEG, PNG or WebP, told apart by their first bytes, as PIL's `convert("RGB")` would:
     /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone.
     ///
+    /// - Parameter shortest: a JPEG may be decoded at a half, quarter or eighth of its size, its shortest side no less than this
     /// - Throws: `ImageFault`
-    public init(decoding data: Data) throws(ImageFault) {
+    public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
         guard !data.isEmpty else { throw ImageFault(reason: .empty, detail: "") }
         let head = [UInt8](data.prefix(12))
         let decode: (UnsafePointer<UInt8>?, Int, Int64, UnsafeMutablePointer<cc_image>?) -> Int32
         if head.starts(with: [0xFF, 0xD8, 0xFF]) {
-            decode = cc_decode_jpeg
+            decode = { cc_decode_jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), $3) }
         } else if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             decode = cc_decode_png
         } else if head.count == 12, head.starts(with: Array("RIFF".utf8)), Array(head[8...]) == Array("WEBP".utf8) {

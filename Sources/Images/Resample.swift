@@ -61,8 +61,12 @@ extension PixelImage {
         guard newWidth != width else { return self }
         let axis = ResampleWeights(from: width, to: newWidth, filter)
         let out = [UInt8](unsafeUninitializedCapacity: newWidth * height * 3) { buffer, count in
-            cp_resample_horizontal(
-                pixels, buffer.baseAddress, height, width, newWidth, axis.first, axis.count, axis.weights, axis.taps)
+            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24 * (width + newWidth)) { scratch in
+                cp_resample_horizontal(
+                    pixels, buffer.baseAddress, height, width, newWidth, axis.first, axis.count, axis.weights,
+                    axis.taps,
+                    scratch.baseAddress)
+            }
             count = newWidth * height * 3
         }
         return PixelImage(width: newWidth, height: height, pixels: out)

@@ -21,6 +21,7 @@ public struct BatchPlan: Sendable {
     public var preprocess: Preprocess
     /// nil: the evaluation transform
     public var augmentation: Augmentation?
+    public var decode: DecodeMode
     public var contextLength: Int
     public var fields: SampleFields
     public var threads: Int
@@ -28,12 +29,13 @@ public struct BatchPlan: Sendable {
     public var largestFaultShare: Double
 
     public init(
-        size: Int, preprocess: Preprocess, augmentation: Augmentation?, contextLength: Int,
+        size: Int, preprocess: Preprocess, augmentation: Augmentation?, decode: DecodeMode = .exact, contextLength: Int,
         fields: SampleFields = SampleFields(), threads: Int = 1, largestFaultShare: Double = 0.1
     ) {
         self.size = size
         self.preprocess = preprocess
         self.augmentation = augmentation
+        self.decode = decode
         self.contextLength = contextLength
         self.fields = fields
         self.threads = threads
@@ -237,7 +239,11 @@ public final class Batcher: @unchecked Sendable {
                 seed: order.seed, purpose: "augment \(sample.key)", epoch: epoch, sample: position)
             let captions = try shard.captions(sample, plan.fields)
             let caption = captions[random.integer(below: captions.count)]
-            let image = try shard.image(sample)
+            let image = try shard.image(
+                sample,
+                shortest: plan.decode.shortest(
+                    width: plan.preprocess.width, height: plan.preprocess.height,
+                    share: plan.augmentation?.scale.lowerBound ?? 1))
             let ready: PixelImage
             if let augmentation = plan.augmentation {
                 ready = augmentation(

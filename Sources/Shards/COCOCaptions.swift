@@ -2,7 +2,8 @@ import Foundation
 import Support
 
 /// A COCO captions file: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, plain or gzip.
-/// Images keep their order, captions the order of the annotations.
+/// Images keep their order, captions the order of the annotations. Or a Karpathy split: {"images": [{filename, filepath,
+/// split, sentences: [{raw}]}]}, of which the test split is read.
 public struct COCOCaptions: Sendable {
     public struct Image: Sendable {
         public let file: String
@@ -15,6 +16,16 @@ public struct COCOCaptions: Sendable {
     public init(_ path: String) throws {
         let data = try readFile(path)
         let json = try JSON(parsing: Gzip.isGzip(data) ? Gzip.inflate(data, path: path) : data, path: path)
+        if let images = json["images"]?.array, images.first?["sentences"] != nil {
+            self.images = try images.filter { $0["split"]?.string == "test" }.map { image in
+                let captions = (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string }
+                guard let file = image["filename"]?.string, !captions.isEmpty else {
+                    throw Failure(.badData, path, "an image has no filename or no sentences")
+                }
+                return Image(file: image["filepath"]?.string.map { $0 + "/" + file } ?? file, captions: captions)
+            }
+            return
+        }
         guard let images = json["images"]?.array, let annotations = json["annotations"]?.array else {
             throw Failure(.badData, path, "has no images or annotations", remedy: "A COCO captions file is needed")
         }

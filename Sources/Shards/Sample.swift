@@ -53,9 +53,10 @@ extension Shard {
         return try bytes(member)
     }
 
-    public func image(_ sample: SampleEntry) throws(SampleFault) -> PixelImage {
+    /// - Parameter shortest: see `PixelImage.init(decoding:shortest:)`
+    public func image(_ sample: SampleEntry, shortest: Int? = nil) throws(SampleFault) -> PixelImage {
         let data = try imageData(sample)
-        do { return try PixelImage(decoding: data) } catch { throw .image(error) }
+        do { return try PixelImage(decoding: data, shortest: shortest) } catch { throw .image(error) }
     }
 
     /// One or several; never empty.

@@ -44,6 +44,8 @@ public struct Recipe {
     public let sources: [(shards: [String], weight: Double)]
     public let fields: SampleFields
     public let augmentation: Augmentation?
+    /// Of training images; held-out ones are always exact.
+    public let decode: DecodeMode
     public let window: Int
     public let samplesPerEpoch: Int?
     public let dataThreads: Int
@@ -146,6 +148,7 @@ public struct Recipe {
                 ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
         window = try data.integer("window", default: 16, in: 1...1_000_000)
         samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
+        decode = try data.choice("decode", default: .exact)
         dataThreads = try data.integer("threads", default: max(1, Machine.coreCount / 2), in: 1...256)
         largestFaultShare = try data.number("largest_fault_share", default: 0.1, in: 0...1)
         let augment = try data.section("augment")

@@ -39,6 +39,7 @@ public struct TrainingSetup {
             samplesPerEpoch: recipe.samplesPerEpoch)
         plan = BatchPlan(
             size: recipe.batch, preprocess: preprocess, augmentation: recipe.augmentation,
+            decode: recipe.decode,
             contextLength: blueprint.text.contextLength, fields: recipe.fields, threads: recipe.dataThreads,
             largestFaultShare: recipe.largestFaultShare)
         guard order.count >= recipe.batch else {

@@ -18,6 +18,7 @@ struct ValidationLoss {
         order = SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
         var plan = setup.plan
         plan.augmentation = nil
+        plan.decode = .exact
         // Small sets leave room for a faulty sample.
         plan.size = min(plan.size, max(1, order.count / 2))
         self.plan = plan

@@ -1,4 +1,6 @@
+import Evaluation
 import Foundation
+import Shards
 import Support
 import TestKit
 import Testing
@@ -17,6 +19,32 @@ import Tokenization
         ])
     func mending(_ text: String, _ mended: String) {
         #expect(TextRepair.mended(text).unicodeScalars.elementsEqual(mended.unicodeScalars))
+    }
+
+    @Test("Every task that is shipped can be read")
+    func tasks() throws {
+        let folder = Places.project + "/Evals/tasks"
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }
+        #expect(names.count >= 24)
+        for name in names {
+            let task = try EvaluationTask("\(folder)/\(name)")
+            #expect(task.name + ".yaml" == name)
+            #expect(task.kind == .retrieval || task.classNames.count > 1 && !task.templates.isEmpty, "\(name)")
+        }
+    }
+
+    @Test("A Karpathy split is read by its test images")
+    func karpathy() throws {
+        try Places.withFolder { folder in
+            let text = """
+                {"images": [{"filename": "a.jpg", "split": "train", "sentences": [{"raw": "no"}]},
+                  {"filename": "b.jpg", "filepath": "val", "split": "test", "sentences": [{"raw": "one"}, {"raw": "two"}]}]}
+                """
+            try AtomicFile.write(text, to: folder + "/split.json")
+            let images = try COCOCaptions(folder + "/split.json").images
+            #expect(images.map(\.file) == ["val/b.jpg"])
+            #expect(images[0].captions == ["one", "two"])
+        }
     }
 
     @Test("The short way for plain text gives the ids of the long way")

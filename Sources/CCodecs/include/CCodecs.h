@@ -15,7 +15,9 @@ typedef struct {
 } cc_image;
 
 // limit: most pixels that are decoded
-int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image);
+// shortest: 0 for the exact image; otherwise it may come out at a half, quarter or eighth, its shortest side no less than this,
+// by the quicker transform and plain chroma upsampling
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, cc_image *image);
 int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image);
 int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image);
 // out is allocated; free with cc_free

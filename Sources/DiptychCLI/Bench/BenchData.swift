@@ -12,13 +12,14 @@ struct BenchData: DiptychCommand {
 
             EXAMPLES
               diptych bench data --images photos
-              diptych bench data --images photos --transform training --size 224
+              diptych bench data --images photos --transform training --decode fast
             """)
 
     enum Transform: String, ExpressibleByArgument, CaseIterable { case evaluation, training }
 
     @Option(help: "A folder of photos.") var images: String
     @Option(help: "evaluation or training.") var transform = Transform.evaluation
+    @Option(help: "exact or fast, as data.decode in a recipe.") var decode = DecodeMode.exact
     @Option(help: "Side of the result.") var size = 224
     @Option(help: "Times through the folder, after one that is not timed.") var rounds = 5
     @OptionGroup var options: BenchOptions
@@ -36,13 +37,15 @@ struct BenchData: DiptychCommand {
         guard !files.isEmpty else { throw Failure(.inputMissing, images, "holds no JPEG, PNG or WebP images") }
         let preprocess = try Preprocess(.object([:]), height: size, width: size, path: "")
         let augmentation = Augmentation()
+        let shortest = decode.shortest(
+            width: size, height: size, share: transform == .training ? augmentation.scale.lowerBound : 1)
         var decoding = 0.0
         let times = try timed(rounds) {
             decoding = 0
             for (index, data) in files.enumerated() {
                 let start = Machine.now()
                 let image: PixelImage
-                do throws(ImageFault) { image = try PixelImage(decoding: data) } catch {
+                do throws(ImageFault) { image = try PixelImage(decoding: data, shortest: shortest) } catch {
                     throw Failure(.badData, images, "\(error)")
                 }
                 decoding += Machine.now() - start
@@ -55,7 +58,8 @@ struct BenchData: DiptychCommand {
                 }
             }
         }
-        var report = BenchReport("data: \(files.count) photos of \(images), \(transform.rawValue), exact, to \(size)")
+        var report = BenchReport(
+            "data: \(files.count) photos of \(images), \(transform.rawValue), \(decode.rawValue), to \(size)")
         report.add("images_per_second", Double(files.count) / times.median, "%.1f images/s on one core")
         report.add("fastest_per_second", Double(files.count) / times[0], "%.1f at the fastest")
         report.add("decoding_share", decoding / times.median, "%.2f of the time is decoding")
@@ -63,6 +67,8 @@ struct BenchData: DiptychCommand {
         report.print(options)
     }
 }
+
+extension DecodeMode: ExpressibleByArgument {}
 
 struct BenchTokenize: DiptychCommand {
     static let configuration = CommandConfiguration(
