@@ -3,7 +3,7 @@ SWIFT_FLAGS = -c release --explicit-target-dependency-import-check error
 PEERS ?= $(or $(DIPTYCH_CACHE),$(HOME)/.cache/diptych)/peers
 TORCH ?= torch==2.13.0+cpu torchvision==0.28.0
 
-.PHONY: build demo test lint goldens peers-environment clean
+.PHONY: build demo test lint goldens peers peers-environment clean
 
 build: setup
 	swift build $(SWIFT_FLAGS) --product diptych
@@ -24,6 +24,10 @@ lint:
 # The golden values under Tests/Goldens, made by the peers themselves.
 goldens: peers-environment
 	$(PEERS)/bin/python scripts/make-goldens
+
+# The checks both ways between this build and the peers. MODELS: model folders to load in open_clip, too.
+peers: build peers-environment
+	$(PEERS)/bin/python scripts/check-peers $(MODELS)
 
 peers-environment:
 	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)
