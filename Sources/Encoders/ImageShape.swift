@@ -38,7 +38,7 @@ public enum ImageShape: Sendable, Equatable {
     /// About the float32 values per image that a training step keeps for the backward pass.
     public func keptValues(isCheckpointed: Bool) -> Int {
         func blocks(_ shape: TransformerShape, _ tokens: Int) -> Int {
-            tokens * shape.width * (isCheckpointed ? shape.layers + 14 : 14 * shape.layers)
+            tokens * shape.width * (isCheckpointed ? shape.layers + 16 : 16 * shape.layers)
         }
         switch self {
         case .transformer(let shape): return blocks(shape.blocks, shape.patches + 1)

@@ -117,7 +117,7 @@ public struct TextTransformer: Module {
         places += [Int32](repeating: Int32(length), count: count)
         let x = gatherRows(
             positions.value, device.tensor(places, shape: [places.count]), addend: concatenate([words, classes]))
-        let y = transformer(x, Readers(texts: Segments(lengths: lengths), keys: keys))
+        let y = transformer(x, ClassTokens(texts: Segments(lengths: lengths), keys: keys))
         return y.slice(ids.count..<ids.count + count)
     }
 

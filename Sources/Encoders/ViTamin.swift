@@ -7,7 +7,7 @@ public struct ViTamin: Module {
     public let shape: ViTaminShape
     var stem: (first: Convolution, norm: LayerNorm, second: Convolution)
     var stages: [[InvertedBottleneck]]
-    var bridge: (norm: LayerNorm, convolution: Convolution)
+    var stridedConvolution: (norm: LayerNorm, convolution: Convolution)
     var positions: Parameter?  // [1,T,D]
     var transformer: Transformer
     var norm: LayerNorm
@@ -35,7 +35,7 @@ public struct ViTamin: Module {
                     source, "\(path).stages.\(stage).\(block)", inputs, size.channels, stride: block == 0 ? 2 : 1)
             }
         }
-        bridge = (
+        stridedConvolution = (
             try LayerNorm(source, path + ".pool.norm", inputs, epsilon: 1e-6),
             try convolution("pool.proj", inputs, width, stride: 2)
         )
@@ -56,7 +56,7 @@ public struct ViTamin: Module {
     public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
         var map = stem.first(FeatureMap(images: images)).map { stem.norm($0).activated(.gelu) }
         map = stages.joined().reduce(stem.second(map)) { $1($0) }
-        map = bridge.convolution(map.map { bridge.norm($0) })
+        map = stridedConvolution.convolution(map.map { stridedConvolution.norm($0) })
         let segments = Segments(count: map.count, length: shape.tokens)
         var x = map.rows
         if let positions {
@@ -80,8 +80,8 @@ public struct ViTamin: Module {
         for stage in stages.indices {
             for block in stages[stage].indices { try stages[stage][block].visit(body) }
         }
-        try bridge.norm.visit(body)
-        try bridge.convolution.visit(body)
+        try stridedConvolution.norm.visit(body)
+        try stridedConvolution.convolution.visit(body)
         if positions != nil { try body(&positions!) }
         try transformer.visit(body)
         try norm.visit(body)

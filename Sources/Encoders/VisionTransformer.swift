@@ -13,7 +13,7 @@ public struct VisionTransformer: Module {
     public var transformer: Transformer
     public var normAfter: LayerNorm
     var pool: AttentionPool?
-    var queryPool: QueryPool?
+    var attentionalPooler: AttentionalPooler?
     var projection: Parameter?  // [D,E], or [E,D] in timm's files
     var projectionBias: Parameter?  // [E]
 
@@ -32,7 +32,7 @@ public struct VisionTransformer: Module {
             var pooledWidth = width
             if case .queries(let count, let heads) = shape.pooling {
                 pooledWidth = shape.embedWidth
-                queryPool = try QueryPool(
+                attentionalPooler = try AttentionalPooler(
                     source, "visual.attn_pool", tokenWidth: width, width: pooledWidth, heads: heads, queries: count,
                     epsilon: epsilon)
             }
@@ -94,7 +94,7 @@ public struct VisionTransformer: Module {
     private func pooled(_ x: Tensor, _ segments: Segments) -> Tensor {
         switch shape.pooling {
         case .attention: return pool!(normAfter(x), segments)
-        case .queries: return normAfter(queryPool!(x, segments))
+        case .queries: return normAfter(attentionalPooler!(x, segments))
         case .classToken:
             let first = x.device.tensor(segments.offsets.dropLast().map { Int32($0) }, shape: [segments.count])
             return normAfter(gatherRows(x, first))  // a norm acts on each token alone, so the order is free
@@ -116,7 +116,7 @@ public struct VisionTransformer: Module {
         try transformer.visit(body)
         try normAfter.visit(body)
         if pool != nil { try pool!.visit(body) }
-        if queryPool != nil { try queryPool!.visit(body) }
+        if attentionalPooler != nil { try attentionalPooler!.visit(body) }
         if projection != nil { try body(&projection!) }
         if projectionBias != nil { try body(&projectionBias!) }
     }

@@ -74,15 +74,16 @@ public struct EvaluationSet: Sendable {
 
     private static func imageFolder(_ path: String, classes: Int) throws -> [Item] {
         let manager = FileManager.default
-        let folders = try manager.contentsOfDirectory(atPath: path).sorted {
-            // Folders named by numbers are classes by number.
-            if let first = Int($0), let second = Int($1) { return first < second }
-            return $0.utf8.lexicographicallyPrecedes($1.utf8)
+        var folders = try manager.contentsOfDirectory(atPath: path).sorted {
+            $0.utf8.lexicographicallyPrecedes($1.utf8)
         }
         .filter { name in
             var isFolder: ObjCBool = false
             return manager.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
         }
+        // Folders named by numbers, as ImageNet-V2's, are classes by number.
+        let numbers = folders.compactMap { Int($0) }
+        if numbers.count == folders.count { folders = zip(numbers, folders).sorted { $0.0 < $1.0 }.map(\.1) }
         guard classes == 0 || folders.count == classes else {
             throw Failure(.badData, path, "has \(folders.count) class folders, the task has \(classes) classes")
         }

@@ -106,17 +106,18 @@ public struct TransformerBlock: Module {
         return mlp(norm2(y), activation, residual: y)  // [N,D] -> [N,4D] -> [N,D]
     }
 
-    /// The same with a reader token per sequence, after all sequences' rows: it attends to the rows
-    /// `keys` of `segments`, which may hold the reader itself; the sequences attend causally, not to readers.
-    public func callAsFunction(_ x: Tensor, _ readers: Readers) -> Tensor {
+    /// The same with a class token per sequence, after all sequences' rows: it attends to the rows
+    /// `keys` of `segments`, which may hold the token itself; the sequences attend causally, not to class tokens.
+    public func callAsFunction(_ x: Tensor, _ classTokens: ClassTokens) -> Tensor {
         let mixed = linear(norm1(x), weight: qkv.value, bias: qkvBias.value)  // [N+B,3D]
         let device = x.device
-        let texts = attention(qkv: mixed.slice(0..<readers.texts.total), readers.texts, heads: heads, causal: true)
-        let seen = gatherRows(mixed, device.tensor(readers.keys, shape: [readers.keys.count]))
-        let count = readers.texts.count
+        let texts = attention(
+            qkv: mixed.slice(0..<classTokens.texts.total), classTokens.texts, heads: heads, causal: true)
+        let seen = gatherRows(mixed, device.tensor(classTokens.keys, shape: [classTokens.keys.count]))
+        let count = classTokens.texts.count
         let own = attention(
-            queriesOf: mixed.slice(readers.texts.total..<x.rows), Segments(count: count, length: 1), keysOf: seen,
-            readers.segments, heads: heads)
+            queriesOf: mixed.slice(classTokens.texts.total..<x.rows), Segments(count: count, length: 1), keysOf: seen,
+            classTokens.segments, heads: heads)
         let y = out(concatenate([texts, own]), residual: x)
         return mlp(norm2(y), activation, residual: y)
     }
@@ -131,11 +132,11 @@ public struct TransformerBlock: Module {
     }
 }
 
-/// Sequences with a reader token each (CoCa's text class token).
-public struct Readers: Sendable {
-    /// The sequences; readers follow after their rows.
+/// Sequences with a class token each, after the last of them (CoCa's text tower).
+public struct ClassTokens: Sendable {
+    /// The sequences; classTokens follow after their rows.
     public let texts: Segments
-    /// Rows that the readers attend to, one reader's after the other's.
+    /// Rows that the class tokens attend to, one token's after the other's.
     public let keys: [Int32]
     public let segments: Segments
 
@@ -170,8 +171,9 @@ public struct Transformer: Module {
         return x
     }
 
-    public func callAsFunction(_ x: Tensor, _ readers: Readers) -> Tensor {
-        blocks.reduce(x) { x, block in isCheckpointed ? recompute(x) { block($0, readers) } : block(x, readers) }
+    public func callAsFunction(_ x: Tensor, _ classTokens: ClassTokens) -> Tensor {
+        blocks.reduce(x) { x, block in isCheckpointed ? recompute(x) { block($0, classTokens) } : block(x, classTokens)
+        }
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

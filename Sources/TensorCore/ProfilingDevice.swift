@@ -9,6 +9,12 @@ public final class ProfilingDevice: Device {
         public var seconds = 0.0
         /// 2mnk of its products
         public var flops = 0
+
+        mutating func add(_ seconds: Double, flops: Int) {
+            calls += 1
+            self.seconds += seconds
+            self.flops += flops
+        }
     }
 
     private let inner: any Device
@@ -30,11 +36,7 @@ public final class ProfilingDevice: Device {
         let start = ContinuousClock.now
         let result = body()
         let elapsed = ContinuousClock.now - start
-        entries.withLock { recorded in
-            recorded[kernel(), default: Entry()].calls += 1
-            recorded[kernel()]!.seconds += elapsed / .seconds(1)
-            recorded[kernel()]!.flops += work
-        }
+        entries.withLock { $0[kernel(), default: Entry()].add(elapsed / .seconds(1), flops: work) }
         return result
     }
 

@@ -27,8 +27,8 @@ public enum TextRepair {
         while true {
             let before = text
             if resolvesReferences { text = withReferencesResolved(text) }
-            text = WrongEncoding.mended(text)
-            text = text.map { WrongEncoding.isControl($0) ? WrongEncoding.windows(of: $0) : $0 }
+            text = Mojibake.mended(text)
+            text = text.map { Mojibake.isControl($0) ? Mojibake.windows(of: $0) : $0 }
             text = text.flatMap { ligatures[$0]?.unicodeScalars.map { $0 } ?? widths[$0] ?? [$0] }
             text = text.map(straightened)
             text = withLineBreaks(text)

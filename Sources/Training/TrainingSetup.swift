@@ -58,6 +58,10 @@ public struct TrainingSetup {
 
     /// A new model, or the one that `init_from` names.
     public func model(on device: any Device) throws -> DualEncoder {
+        guard !blueprint.hasCaptionDecoder else {
+            throw Failure(
+                .badData, recipe.file.path, "model: CoCa cannot be trained, its caption decoder is not built")
+        }
         var model: DualEncoder
         if let initial = recipe.initialModel {
             model = try ModelFolder.load(blueprint, weights: initial + "/" + ModelFolder.weightsName, on: device)

@@ -1,13 +1,11 @@
 import ArgumentParser
 import Encoders
 import Foundation
-import Layers
 import Objectives
 import Optimizers
 import Support
 import TensorCPU
 import TensorCore
-import Tokenization
 import Training
 
 struct BenchStep: DiptychCommand {
@@ -21,11 +19,10 @@ struct BenchStep: DiptychCommand {
               diptych bench step --config Recipes/models/ViT-B-32.json --batch 32 --captions captions.txt --profile
             """)
 
-    @Option(help: "A model configuration, as open_clip's.") var config: String
     @Option(help: "Pairs per step.") var batch = 128
     @Option(help: "Timed steps, after two that are not.") var steps = 5
     @Option(help: "softmax or sigmoid.") var objective = Objective.softmax
-    @OptionGroup var captions: BenchCaptions
+    @OptionGroup var subject: BenchModel
     @OptionGroup var options: BenchOptions
 
     func validate() throws {
@@ -35,10 +32,9 @@ struct BenchStep: DiptychCommand {
     func execute() throws {
         // Its clock is read a few hundred times a step: too little to tell.
         let device = ProfilingDevice(options.machine.device())
-        let blueprint = try Blueprint(JSON(file: config), path: config)
-        let model = try DualEncoder(FreshParameters(on: device, seed: 0), blueprint)
-        let images = randomImages(batch, blueprint, device)
-        let texts = try captions.batches(of: batch, blueprint, count: steps + 2, path: config)
+        let model = try subject.model(on: device)
+        let images = subject.images(batch, model)
+        let texts = try subject.captions(batch, model, batches: steps + 2)
         var optimizer = AdamW(.init())
         var times: [Double] = []
         for step in 0..<steps + 2 {
@@ -55,7 +51,7 @@ struct BenchStep: DiptychCommand {
         times.sort()
         let products = Double(kernels.values.reduce(0) { $0 + $1.flops }) / Double(steps)
         var report = BenchReport(
-            "step: \(config), batch \(batch), \(captions.name), \(objective.rawValue), \(device.name), "
+            "step: \(subject.config), batch \(batch), \(subject.captionName), \(objective.rawValue), \(device.name), "
                 + "\(model.parameterCount) parameters")
         report.add("pairs_per_second", Double(batch) / times.median, "%.2f pairs/s")
         report.add("seconds_per_step", times.median, "%.4f s per step, the median")
@@ -68,48 +64,5 @@ struct BenchStep: DiptychCommand {
         report.addProducts(products, seconds: times.median, threads: options.machine.threads)
         report.add(profile: kernels, repetitions: steps, total: total)
         report.print(options)
-    }
-}
-
-/// Images of normal noise [B,3,H,W].
-func randomImages(_ count: Int, _ blueprint: Blueprint, _ device: any Device) -> Tensor {
-    var stream = RandomStream(seed: 1, purpose: "bench")
-    let shape = [count, 3, blueprint.vision.height, blueprint.vision.width]
-    return device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
-}
-
-/// Where a benchmark's captions come from.
-struct BenchCaptions: ParsableArguments {
-    @Option(help: "A file with a caption a line; default: random ones of full length.") var captions: String?
-    @Option(help: "The tokenizer of --captions.") var tokenizer = "Tokenizers/clip-bpe"
-
-    var name: String { captions.map { "captions of \($0)" } ?? "full-length captions" }
-
-    /// Batches of token ids, the lines taken in turn.
-    func batches(of size: Int, _ blueprint: Blueprint, count: Int, path: String) throws -> [TokenBatch] {
-        let (length, vocabulary) = (blueprint.text.contextLength, blueprint.text.vocabulary)
-        guard vocabulary > 2 else { throw Failure(.badData, path, "text_cfg.vocab_size is too small") }
-        if let captions {
-            let tokenizer = try TokenizerCard(tokenizer).load()
-            guard tokenizer.vocabularySize <= vocabulary else {
-                throw Failure(.badData, path, "has a smaller vocabulary than \(self.tokenizer)")
-            }
-            let lines = String(decoding: try readFile(captions), as: UTF8.self).split(separator: "\n").map(String.init)
-            guard !lines.isEmpty else { throw Failure(.badData, captions, "holds no captions") }
-            return (0..<count).map { batch in
-                let ids = (0..<size).flatMap {
-                    tokenizer.row(lines[(batch * size + $0) % lines.count], contextLength: length)
-                }
-                return TokenBatch(ids, contextLength: length)
-            }
-        }
-        var stream = RandomStream(seed: 1, purpose: "bench captions")
-        let end = if case .eos(let id) = blueprint.text.pooling { Int32(id) } else { Int32(vocabulary - 1) }
-        return (0..<count).map { _ in
-            let ids = (0..<size).flatMap { _ in
-                (0..<length - 1).map { _ in 2 + Int32(stream.integer(below: max(1, vocabulary - 3))) } + [end]
-            }
-            return TokenBatch(ids, contextLength: length)
-        }
     }
 }

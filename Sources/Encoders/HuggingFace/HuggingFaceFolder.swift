@@ -103,7 +103,7 @@ public struct HuggingFaceFolder: Sendable {
     }
 
     /// A matrix of `rows` rows the other way round.
-    public static func transposed(_ values: [Float], rows: Int) -> [Float] {
+    static func transposed(_ values: [Float], rows: Int) -> [Float] {
         let columns = values.count / max(1, rows)
         return (0..<columns).flatMap { column in (0..<rows).map { values[$0 * columns + column] } }
     }
@@ -117,6 +117,11 @@ public struct HuggingFaceFolder: Sendable {
         case 2: filter = "bilinear"
         case 3: filter = "bicubic"
         case let other: throw Failure(.badData, path, "resample \(other) is not bilinear (2) or bicubic (3)")
+        }
+        if let edge = json["size"]?["shortest_edge"]?.integer, edge != side {
+            throw Failure(
+                .badData, path,
+                "size.shortest_edge is \(edge), the model takes \(side): a margin around the crop is not built")
         }
         let isSquashed = json["size"]?["shortest_edge"] == nil && (json["size"]?["height"] != nil || isSigLIP)
         return [

@@ -2,7 +2,7 @@ import TensorCore
 
 /// Attention pooling with learned queries, as open_clip's AttentionalPooler (CoCa, Yu et al. 2022,
 /// arXiv:2205.01917): norm(queries) attends to norm(tokens). The width may change on the way.
-public struct QueryPool: Module {
+public struct AttentionalPooler: Module {
     var query: Parameter  // [Q,E]
     /// One [3E,E] matrix, or [E,E], [E,D], [E,D] where the tokens' width is another.
     var weights: [Parameter]

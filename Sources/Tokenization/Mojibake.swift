@@ -1,5 +1,5 @@
 /// UTF-8 that somebody read as a single-byte encoding ("cafÃ©"), recognised and read again.
-enum WrongEncoding {
+enum Mojibake {
     /// Until a step changes nothing.
     static func mended(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
         var text = text
@@ -11,7 +11,7 @@ enum WrongEncoding {
     }
 
     private static func step(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
-        guard text.contains(where: { !$0.isASCII }), Suspicion.isRaised(by: text) else { return text }
+        guard text.contains(where: { !$0.isASCII }), Badness.isFound(in: text) else { return text }
         var isLatin1 = false
         for encoding in Encoding.all {
             guard let bytes = encoding.bytes(of: text) else { continue }
@@ -50,7 +50,7 @@ enum WrongEncoding {
                 continue
             }
             let part = Array(text[index..<end])
-            out += part.count < text.count && Suspicion.isRaised(by: part) ? mended(part) : part
+            out += part.count < text.count && Badness.isFound(in: part) ? mended(part) : part
             index = end
         }
         return out

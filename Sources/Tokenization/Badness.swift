@@ -1,6 +1,6 @@
 /// Neighbours that right text hardly has: whether a text was decoded wrongly (ftfy's "badness").
-enum Suspicion {
-    static func isRaised(by text: [Unicode.Scalar]) -> Bool {
+enum Badness {
+    static func isFound(in text: [Unicode.Scalar]) -> Bool {
         text.indices.contains { start in rules.contains { fits($0, text, start) } }
     }
 

@@ -1,0 +1,55 @@
+import ArgumentParser
+import Encoders
+import Foundation
+import Layers
+import Support
+import TensorCore
+import Tokenization
+
+/// The model that a benchmark runs, with fresh weights, and what it is fed.
+struct BenchModel: ParsableArguments {
+    @Option(help: "A model configuration, as open_clip's.") var config: String
+    @Option(help: "A file with a caption a line; default: random ones of full length.") var captions: String?
+    @Option(help: "The tokenizer of --captions.") var tokenizer = "Tokenizers/clip-bpe"
+
+    var captionName: String { captions.map { "captions of \($0)" } ?? "full-length captions" }
+
+    func model(on device: any Device) throws -> DualEncoder {
+        try DualEncoder(FreshParameters(on: device, seed: 0), Blueprint(JSON(file: config), path: config))
+    }
+
+    /// Normal noise [count,3,H,W].
+    func images(_ count: Int, _ model: DualEncoder) -> Tensor {
+        var stream = RandomStream(seed: 1, purpose: "bench")
+        let shape = [count, 3, model.blueprint.vision.height, model.blueprint.vision.width]
+        return model.device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
+    }
+
+    /// Batches of token ids, a file's lines taken in turn.
+    func captions(_ size: Int, _ model: DualEncoder, batches: Int) throws -> [TokenBatch] {
+        let (length, vocabulary) = (model.blueprint.text.contextLength, model.blueprint.text.vocabulary)
+        guard vocabulary > 2 else { throw Failure(.badData, config, "text_cfg.vocab_size is too small") }
+        if let captions {
+            let tokenizer = try TokenizerCard(tokenizer).load()
+            guard tokenizer.vocabularySize <= vocabulary else {
+                throw Failure(.badData, config, "has a smaller vocabulary than \(self.tokenizer)")
+            }
+            let lines = String(decoding: try readFile(captions), as: UTF8.self).split(separator: "\n").map(String.init)
+            guard !lines.isEmpty else { throw Failure(.badData, captions, "holds no captions") }
+            return (0..<batches).map { batch in
+                let ids = (0..<size).flatMap {
+                    tokenizer.row(lines[(batch * size + $0) % lines.count], contextLength: length)
+                }
+                return TokenBatch(ids, contextLength: length)
+            }
+        }
+        var stream = RandomStream(seed: 1, purpose: "bench captions")
+        let end = if case .eos(let id) = model.blueprint.text.pooling { Int32(id) } else { Int32(vocabulary - 1) }
+        return (0..<batches).map { _ in
+            let ids = (0..<size).flatMap { _ in
+                (0..<length - 1).map { _ in 2 + Int32(stream.integer(below: max(1, vocabulary - 3))) } + [end]
+            }
+            return TokenBatch(ids, contextLength: length)
+        }
+    }
+}
