@@ -61,6 +61,7 @@ struct ExportCommand: DiptychCommand {
 
     func execute() throws {
         let (source, preprocess) = try DualEncoder.read(model, on: CPUDevice(threads: 1))
+        try HuggingFaceFolder.check(source, path: model)
         try makeFolder(out) { folder in
             try HuggingFaceFolder.write(source, preprocess: preprocess, to: folder)
             try copyTokenizer(from: model, to: folder)

@@ -53,6 +53,11 @@ public struct HuggingFaceFolder: Sendable {
         return model
     }
 
+    /// - Throws: `Failure(.usage)` about `path` when neither CLIPModel nor SiglipModel can hold the model.
+    public static func check(_ model: DualEncoder, path: String) throws {
+        _ = try HuggingFaceConfig.config(of: model.blueprint, path: path)
+    }
+
     /// Writes a model as transformers reads it, into an existing folder.
     ///
     /// - Throws: `Failure(.usage)` when neither CLIPModel nor SiglipModel can hold it.
