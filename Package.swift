@@ -24,9 +24,16 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
         ]
     ),
     (
+        "Experts",
+        [
+            "Evaluation", "Encoders", "Layers", "Shards", "Tokenization", "Weights", "TensorCore", "RecipeSchema",
+            "Support",
+        ]
+    ),
+    (
         "Training",
         [
-            "Evaluation", "Encoders", "Objectives", "Optimizers", "Weights", "Layers", "Shards", "Images",
+            "Experts", "Evaluation", "Encoders", "Objectives", "Optimizers", "Weights", "Layers", "Shards", "Images",
             "Tokenization", "TensorCore", "RecipeSchema", "Report", "Support",
         ]
     ),

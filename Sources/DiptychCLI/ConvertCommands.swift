@@ -79,7 +79,7 @@ private func makeFolder(_ path: String, _ fill: (String) throws -> Void) throws 
 }
 
 /// A tokenizer goes where its model goes.
-private func copyTokenizer(from source: String, to folder: String) throws {
+func copyTokenizer(from source: String, to folder: String) throws {
     for name in ["tokenizer", "spiece.model"] where FileManager.default.fileExists(atPath: "\(source)/\(name)") {
         do {
             try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(folder)/\(name)")

@@ -9,7 +9,8 @@ struct DiptychMain: ParsableCommand {
         commandName: "diptych", abstract: "Pretrain and evaluate contrastive image-text models.",
         version: "0.1.0",
         subcommands: [
-            TrainCommand.self, EvalCommand.self, ReportCommand.self, EmbedCommand.self, ImportCommand.self,
+            TrainCommand.self, EvalCommand.self, ExpertsCommand.self, ReportCommand.self, EmbedCommand.self,
+            ImportCommand.self,
             ExportCommand.self, DataCommand.self,
             ScenesCommand.self, TokenizerCommand.self, DoctorCommand.self, TokenizeCommand.self, BenchCommand.self,
         ])

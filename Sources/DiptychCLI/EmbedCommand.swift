@@ -1,5 +1,7 @@
 import ArgumentParser
+import Encoders
 import Evaluation
+import Experts
 import Foundation
 import Images
 import Shards
@@ -16,13 +18,14 @@ struct EmbedCommand: DiptychCommand {
             EXAMPLES
               diptych embed --model runs/scenes/model --images photos --out photos.safetensors
               diptych embed --model runs/scenes/model --texts queries.txt --out queries.safetensors
+              diptych embed --model all-MiniLM-L6-v2 --texts queries.txt --out sentences.safetensors
             """)
 
-    @Option(help: "A model folder.") var model: String
+    @Option(help: "A model folder, an experts folder (features side by side), or a sentence encoder.") var model: String
     @Option(help: "A folder of images, or shards.") var images: String?
     @Option(help: "A file with one text a line; an empty line is the empty text.") var texts: String?
     @Option(help: "The file to write, OUT.safetensors.") var out: String
-    @Option(help: "A tokenizer folder, when the model does not carry its own.") var tokenizer: String?
+    @OptionGroup var ensemble: EnsembleArguments
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
@@ -30,14 +33,15 @@ struct EmbedCommand: DiptychCommand {
     }
 
     func execute() throws {
-        let loaded = try LoadedModel(model, tokenizer: tokenizer, on: machine.device())
-        let width = loaded.model.blueprint.embedWidth
+        if SentenceFolder.stands(at: model) { return try embedSentences() }
+        let models = try Ensemble(model, ensemble.options, on: machine.device())
+        let width = models.width
         var tensors: [FileTensor] = []
         var keys: [String]?
         if let images {
             let pictures = try PictureList(images)
             let progress = ProgressLine("images", total: pictures.keys.count)
-            let features = try loaded.encode(images: pictures.keys.count, progress: { progress.update($0) }) {
+            let features = try models.features(images: pictures.keys.count, progress: { progress.update($0) }) {
                 try pictures.load($0)
             }
             progress.finish()
@@ -45,10 +49,8 @@ struct EmbedCommand: DiptychCommand {
             keys = pictures.keys
         }
         if let texts {
-            var lines = String(decoding: try readFile(texts), as: UTF8.self)
-                .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
-            if lines.last == "" { lines.removeLast() }
-            let features = loaded.encode(texts: lines)
+            let lines = try lines(of: texts)
+            let features = models.features(texts: lines)
             tensors.append(FileTensor("text_features", features, shape: [lines.count, width]))
         }
         try Safetensors.write(tensors, to: out)
@@ -56,6 +58,29 @@ struct EmbedCommand: DiptychCommand {
             let base = out.hasSuffix(".safetensors") ? String(out.dropLast(12)) : out
             try AtomicFile.write(keys.map { $0 + "\n" }.joined(), to: base + ".keys.txt")
         }
+        print(out)
+    }
+
+    /// A text a line; an empty line is the empty text.
+    private func lines(of path: String) throws -> [String] {
+        var lines = String(decoding: try readFile(path), as: UTF8.self)
+            .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
+        if lines.last == "" { lines.removeLast() }
+        return lines
+    }
+
+    /// A sentence encoder has texts only.
+    private func embedSentences() throws {
+        guard images == nil, let texts else {
+            throw Failure(.usage, model, "is a sentence encoder: it embeds texts, not images")
+        }
+        let embedder = try SentenceEmbedder(model, on: machine.device())
+        let lines = try lines(of: texts)
+        let progress = ProgressLine("texts", total: lines.count)
+        let features = embedder.embed(lines) { progress.update($0) }
+        progress.finish()
+        try Safetensors.write(
+            [FileTensor("text_features", features, shape: [lines.count, embedder.width])], to: out)
         print(out)
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import Experts
 import Foundation
 import Support
 
@@ -10,11 +11,11 @@ struct EvalCommand: ParsableCommand {
 }
 
 struct EvalOptions: ParsableArguments {
-    @Option(help: "A model folder.") var model: String
+    @Option(help: "A model folder, or an experts folder.") var model: String
     @Option(help: "A task, such as Evals/tasks/cifar10.yaml.") var task: String
     @Option(help: "The images: shards, an ImageFolder, or a COCO captions JSON.") var data: String
     @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
-    @Option(help: "A tokenizer folder, when the model does not carry its own.") var tokenizer: String?
+    @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
@@ -26,21 +27,47 @@ struct EvalOptions: ParsableArguments {
                 .usage, self.task, "is a \(task.kind.rawValue) task",
                 remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
         }
-        let model = try LoadedModel(model, tokenizer: tokenizer, on: machine.device())
-        let evaluator = try Evaluator(task: task, data: data, images: images)
-        var bars: [String: ProgressLine] = [:]
-        let result = try evaluator.run(model) { what, done, total in
-            let bar = bars[what] ?? ProgressLine(what, total: total)
-            bars[what] = bar
-            bar.update(done)
-            if done == total { bar.finish() }
-        }
+        let model = try Ensemble(model, ensemble.options, on: machine.device())
+        let result = try Evaluator(task: task, data: data, images: images).shown(model)
         if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
         if json {
             print(result.json.text(indent: 2))
         } else {
             print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
-            for line in result.lines { print(line) }
+            for line in result.lines + (result.experts?.lines ?? []) { print(line) }
+        }
+    }
+}
+
+/// How an experts folder is run, wherever a model is named.
+struct EnsembleArguments: ParsableArguments {
+    @Option(help: "A tokenizer folder, when the model does not carry its own.") var tokenizer: String?
+    @Option(help: "Experts: the router's form, paper or release, instead of the folder's.") var router: RouterForm.Name?
+    @Option(help: "Experts: where the clusters' embedder stands now.") var embedder: String?
+    @Option(help: "Experts: run only this many of a task.") var topExperts: Int?
+
+    func validate() throws {
+        if let topExperts, topExperts < 1 { throw ValidationError("--top-experts must be at least 1.") }
+    }
+
+    var options: EnsembleOptions {
+        EnsembleOptions(
+            tokenizer: tokenizer, form: router.map { $0 == .paper ? .paper(lambda: 0.2) : .release },
+            embedder: embedder, top: topExperts)
+    }
+}
+
+extension RouterForm.Name: ExpressibleByArgument {}
+
+extension Evaluator {
+    /// Runs with progress lines.
+    func shown(_ model: Ensemble, audit: Bool = false, examples: Int = 0) throws -> EvaluationResult {
+        var bars: [String: ProgressLine] = [:]
+        return try run(model, audit: audit, examples: examples) { what, done, total in
+            let bar = bars[what] ?? ProgressLine(what, total: total)
+            bars[what] = bar
+            bar.update(done)
+            if done == total { bar.finish() }
         }
     }
 }

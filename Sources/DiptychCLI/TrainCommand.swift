@@ -14,6 +14,7 @@ struct TrainCommand: DiptychCommand {
               diptych train Recipes/flickr8k.yaml --set data.train=/data/flickr8k --set objective=sigmoid --run runs/siglip
               diptych train Recipes/scenes.yaml --resume
               diptych train Recipes/scenes.yaml --dry-run
+              diptych train Recipes/scenes.yaml --run runs/seed --until 900    # a seed for experts
 
             Ctrl-C writes a checkpoint and exits with 75; --resume continues as if it had never stopped.
             """)
@@ -23,8 +24,13 @@ struct TrainCommand: DiptychCommand {
     @Option(parsing: .singleValue, help: "Override a key of the recipe: key=value, keys joined by dots.") var set:
         [String] = []
     @Flag(help: "Continue the run in its folder from its last checkpoint.") var resume = false
+    @Option(help: "Stop after this step's checkpoint; --resume goes on, experts may continue from it.") var until: Int?
     @Flag(help: "Say what would be done and write the first batch as a contact sheet.") var dryRun = false
     @OptionGroup var machine: MachineOptions
+
+    func validate() throws {
+        if let until, until < 1 { throw ValidationError("--until must be at least 1.") }
+    }
 
     func execute() throws {
         let parsed = try Recipe(recipe, overrides: set)
@@ -35,18 +41,28 @@ struct TrainCommand: DiptychCommand {
         say(
             "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss"
         )
+        try trainer.run(title: "train", until: until)
+        if let until, until < trainer.steps {
+            return print("checkpoint: \(folder)/checkpoints/step-\(until)")
+        }
+        print("model:  \(folder)/model")
+        print("report: \(try RunReport(folder).write())")
+    }
+}
+
+extension Trainer {
+    /// Trains with a progress line; Ctrl-C ends it after a checkpoint.
+    func run(title: String, until: Int? = nil) throws {
         Interruption.watch()
-        let progress = ProgressLine("train", total: trainer.steps)
+        let progress = ProgressLine(title, total: steps)
         var pace = 0.0
-        try trainer.train { event in
+        try train(until: until) { event in
             // The pace is averaged over the last steps or so, the first ones left behind.
             pace = pace == 0 ? event.pairsPerSecond : 0.9 * pace + 0.1 * event.pairsPerSecond
-            let left = Double((event.steps - event.step) * parsed.batch) / pace
+            let left = Double((event.steps - event.step) * recipe.batch) / pace
             progress.update(
                 event.step, detail: String(format: "loss %.4f  %.1f pairs/s", event.loss, pace), remaining: left)
         }
         progress.finish()
-        print("model:  \(folder)/model")
-        print("report: \(try RunReport(folder).write())")
     }
 }

@@ -80,7 +80,7 @@ extension Doctor {
             let top = Classification.top(min(5, classes), images: images, weights: rows)
             var metrics = Comparison("\(name): metrics", Tolerance(absolute: 1e-6, relative: 0))
             for metric in Classification.metrics(
-                top: top, targets: try file.integers("\(name).targets"), classes: classes)
+                top: top, targets: try file.integers("\(name).targets").map { [$0] }, classes: classes)
             {
                 metrics.compare(metric.name, [entry["metrics"]?[metric.name]?.number ?? .nan], [metric.value])
             }

@@ -114,7 +114,7 @@ extension Doctor {
                 kind, expected,
                 expected.indices.map {
                     schedule.rate(
-                        at: $0, base: number("base_lr"), warmup: Int(number("warmup")), total: total)
+                        at: Double($0), base: number("base_lr"), warmup: Int(number("warmup")), total: total)
                 })
             return stage.result
         }

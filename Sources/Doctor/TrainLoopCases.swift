@@ -46,7 +46,8 @@ extension Doctor {
                         })
                     losses += [Double](repeating: Double(loss), count: frequency)
                     let rate = Schedule.cosine.rate(
-                        at: optimizer.step, base: settings["lr"]?.number ?? 0, warmup: settings["warmup"]?.integer ?? 0,
+                        at: Double(optimizer.step), base: settings["lr"]?.number ?? 0,
+                        warmup: settings["warmup"]?.integer ?? 0,
                         total: total)
                     optimizer.update(
                         model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: limit),

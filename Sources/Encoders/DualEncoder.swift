@@ -44,6 +44,22 @@ public struct DualEncoder: Module {
     /// [B,T] -> [B,E], unit rows
     public func encode(texts: TokenBatch) -> Tensor { normalizeRows(text(texts)) }
 
+    /// The mean of models of one configuration, parameter by parameter; counters are the first's.
+    public static func average(_ models: [DualEncoder]) -> DualEncoder {
+        var mean = models[0]
+        let states = models.map { Dictionary(uniqueKeysWithValues: $0.state.map { ($0.name, $0.value) }) }
+        mean.visit { parameter in
+            guard parameter.role != .counter else { return }
+            var sums = [Double](repeating: 0, count: parameter.value.count)
+            for state in states {
+                for (index, value) in state[parameter.name]!.floats.enumerated() { sums[index] += Double(value) }
+            }
+            parameter.value = parameter.value.device.tensor(
+                sums.map { Float($0 / Double(models.count)) }, shape: parameter.value.shape)
+        }
+        return mean
+    }
+
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try body(&logScale)
         if logitBias != nil { try body(&logitBias!) }

@@ -88,8 +88,11 @@ extension DualEncoder {
 public struct FileParameters: ParameterSource {
     let file: Safetensors
     let device: any Device
+    /// What stands before every name in the file.
+    var prefix = ""
 
-    public func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter {
+    public func parameter(_ own: String, _ shape: [Int], _ initial: Initial) throws -> Parameter {
+        let name = prefix + own
         let found = try file.entry(name).shape
         // The logit scale is a scalar in some files and [1] in others.
         guard found == shape || (found.reduce(1, *) == 1 && shape.reduce(1, *) == 1) else {
@@ -97,6 +100,6 @@ public struct FileParameters: ParameterSource {
                 .badData, file.path, "tensor \(name) has shape \(found), the configuration needs \(shape)",
                 remedy: "The weights belong to another model configuration")
         }
-        return Parameter(name: name, value: try file.tensor(name, on: device))
+        return Parameter(name: own, value: try file.tensor(name, on: device))
     }
 }

@@ -65,18 +65,24 @@ public enum Classification {
         }
     }
 
-    /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall.
-    public static func metrics(top: [[Int]], targets: [Int], classes: Int) -> [Metric] {
-        let hit1 = zip(top, targets).map { $0.first == $1 }
+    /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall. An image with
+    /// several classes is right when the answer is one of them (Beyer et al. 2020, arXiv:2006.07159), and has
+    /// no part in the recall by class.
+    public static func metrics(top: [[Int]], targets: [[Int]], classes: Int) -> [Metric] {
+        let hit1 = zip(top, targets).map { answers, own in own.contains(answers[0]) }
         var metrics = [Metric.mean("acc1", hit1.map { $0 ? 1 : 0 })]
-        if classes >= 5 { metrics.append(.mean("acc5", zip(top, targets).map { $0.prefix(5).contains($1) ? 1 : 0 })) }
+        if classes >= 5 {
+            metrics.append(
+                .mean("acc5", zip(top, targets).map { answers, own in answers.contains { own.contains($0) } ? 1 : 0 }))
+        }
+        guard targets.allSatisfy({ $0.count == 1 }) else { return metrics }
         metrics.append(
             Metric("mean_per_class_recall", count: targets.count) { sample in
                 var seen = [Int](repeating: 0, count: classes)
                 var right = [Int](repeating: 0, count: classes)
                 for i in sample {
-                    seen[targets[i]] += 1
-                    if hit1[i] { right[targets[i]] += 1 }
+                    seen[targets[i][0]] += 1
+                    if hit1[i] { right[targets[i][0]] += 1 }
                 }
                 let recalls = zip(right, seen).filter { $0.1 > 0 }.map { Double($0.0) / Double($0.1) }
                 return recalls.reduce(0, +) / Double(max(1, recalls.count))

@@ -84,9 +84,20 @@ public struct LoadedModel: Sendable {
         images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
         _ load: @Sendable (Int) throws -> PixelImage
     ) throws -> [Float] {
+        try Self.encode([self], images: count, batch: batch, progress: progress, load)[0]
+    }
+
+    /// The same by several models of one preprocessing: images are decoded once.
+    static func encode(
+        _ models: [LoadedModel], images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
+        _ load: @Sendable (Int) throws -> PixelImage
+    ) throws -> [[Float]] {
+        let preprocess = models[0].preprocess
         let size = 3 * preprocess.height * preprocess.width
-        var features: [Float] = []
-        features.reserveCapacity(count * model.blueprint.embedWidth)
+        var features = [[Float]](repeating: [], count: models.count)
+        for index in models.indices {
+            features[index].reserveCapacity(count * models[index].model.blueprint.embedWidth)
+        }
         for start in stride(from: 0, to: count, by: batch) {
             let range = start..<min(count, start + batch)
             var pixels = [Float](repeating: 0, count: range.count * size)
@@ -103,8 +114,13 @@ public struct LoadedModel: Sendable {
                 }
             }
             if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
-            let input = model.device.tensor(pixels, shape: [range.count, 3, preprocess.height, preprocess.width])
-            withoutTape { features += model.encode(images: input).floats }
+            let input = models[0].model.device.tensor(
+                pixels, shape: [range.count, 3, preprocess.height, preprocess.width])
+            withoutTape {
+                for (index, model) in models.enumerated() {
+                    features[index] += model.model.encode(images: input).floats
+                }
+            }
             progress(range.upperBound)
         }
         return features

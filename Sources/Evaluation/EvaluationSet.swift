@@ -7,7 +7,8 @@ import Support
 public struct EvaluationSet: Sendable {
     public struct Item: Sendable {
         public let key: String
-        public let classIndex: Int?
+        /// One class, several in a multi-label set, none in retrieval.
+        public let classes: [Int]
         public let captions: [String]
         let load: @Sendable () throws -> PixelImage
 
@@ -15,6 +16,8 @@ public struct EvaluationSet: Sendable {
     }
 
     public let items: [Item]
+    /// Images that the protocol leaves out.
+    public let skipped: Int
 
     /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
     /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
@@ -28,12 +31,18 @@ public struct EvaluationSet: Sendable {
         } else {
             items = try Self.shards(path, task)
         }
+        skipped = 0
         guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
         for item in items {
             switch task.kind {
             case .classification:
-                guard item.classIndex == nil else { continue }
-                throw Failure(.badData, path, "\(item.key) has no class, \(task.name) is a classification task")
+                guard !item.classes.isEmpty else {
+                    throw Failure(.badData, path, "\(item.key) has no class, \(task.name) is a classification task")
+                }
+                if let wrong = item.classes.first(where: { $0 >= task.classNames.count }) {
+                    throw Failure(
+                        .badData, item.key, "class \(wrong) is outside of the task's \(task.classNames.count) classes")
+                }
             case .retrieval:
                 guard item.captions.isEmpty else { continue }
                 throw Failure(.badData, path, "\(item.key) has no captions, \(task.name) is a retrieval task")
@@ -54,8 +63,8 @@ public struct EvaluationSet: Sendable {
                     let captions =
                         task.kind == .retrieval
                         ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
-                    let classIndex = task.kind == .classification ? try shard.classIndex(sample) : nil
-                    return Item(key: sample.key, classIndex: classIndex, captions: captions) {
+                    let classes = task.kind == .classification ? [try shard.classIndex(sample)] : []
+                    return Item(key: sample.key, classes: classes, captions: captions) {
                         do throws(SampleFault) { return try shard.image(sample) } catch { throw fail(error) }
                     }
                 } catch { throw fail(error) }
@@ -95,7 +104,7 @@ public struct EvaluationSet: Sendable {
             .map { name in
                 let file = "\(path)/\(folder)/\(name)"
                 return Item(
-                    key: "\(folder)/\((name as NSString).deletingPathExtension)", classIndex: index, captions: []
+                    key: "\(folder)/\((name as NSString).deletingPathExtension)", classes: [index], captions: []
                 ) {
                     try image(file)
                 }
@@ -108,7 +117,7 @@ public struct EvaluationSet: Sendable {
     private static func coco(_ path: String, images folder: String?) throws -> [Item] {
         let folder = folder ?? (path as NSString).deletingLastPathComponent
         return try COCOCaptions(path).images.map { image in
-            Item(key: (image.file as NSString).deletingPathExtension, classIndex: nil, captions: image.captions) {
+            Item(key: (image.file as NSString).deletingPathExtension, classes: [], captions: image.captions) {
                 try self.image(folder + "/" + image.file)
             }
         }

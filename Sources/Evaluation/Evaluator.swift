@@ -10,6 +10,11 @@ public struct EvaluationResult: Sendable {
         public let value: Double
         public let low: Double
         public let high: Double
+
+        init(_ metric: Metric) {
+            (name, value) = (metric.name, metric.value)
+            (low, high) = metric.interval
+        }
     }
 
     public let dataset: String
@@ -18,20 +23,26 @@ public struct EvaluationResult: Sendable {
     public let values: [Value]
     public let protocolHash: String
     public let samples: Int
+    /// Images that the protocol leaves out: those without a label in a multi-label set.
+    public let skipped: Int
     public let seconds: Double
     /// A few samples with the model's answers, when they were asked for.
     public let examples: [EvaluationExample]
+    /// What the router did, for an ensemble of several.
+    public let experts: ExpertsAudit?
 
     public subscript(name: String) -> Double? { values.first { $0.name == name }?.value }
 
     public var json: JSON {
-        [
+        let json: JSON = [
             "dataset": .string(dataset), "model": .string(model), "task": .string(task.rawValue),
             "metrics": .object(Dictionary(uniqueKeysWithValues: values.map { ($0.name, .number($0.value)) })),
             "confidence": .object(
                 Dictionary(uniqueKeysWithValues: values.map { ($0.name, [.number($0.low), .number($0.high)]) })),
-            "protocol": .string(protocolHash), "samples": .integer(samples), "skipped": 0, "seconds": .number(seconds),
+            "protocol": .string(protocolHash), "samples": .integer(samples), "skipped": .integer(skipped),
+            "seconds": .number(seconds),
         ]
+        return experts.map { json.setting("experts", to: $0.json) } ?? json
     }
 
     /// "acc1 0.912 [0.899, 0.924]", a line each.
@@ -54,57 +65,73 @@ public struct Evaluator: Sendable {
     }
 
     /// - Parameters:
+    ///   - audit: what each expert alone, all alike and the best of them would have reached
     ///   - examples: how many samples to keep with the model's answers
     ///   - progress: sees what is being encoded, how many of how many
     public func run(
-        _ model: LoadedModel, examples: Int = 0, progress: (String, Int, Int) -> Void = { _, _, _ in }
+        _ ensemble: Ensemble, audit: Bool = false, examples: Int = 0,
+        progress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws -> EvaluationResult {
         let start = Machine.now()
         let items = set.items
-        let features = try model.encode(images: items.count, progress: { progress("images", $0, items.count) }) {
-            try items[$0].image()
+        let prompts = task.classNames.map { name in
+            task.templates.map { $0.replacingOccurrences(of: "{}", with: name) }
         }
-        let width = model.model.blueprint.embedWidth
-        let device = model.model.device
-        let images = device.tensor(features, shape: [items.count, width])
-        let metrics: [Metric]
-        var shown: [EvaluationExample] = []
-        switch task.kind {
-        case .classification:
-            let texts = task.classNames.flatMap { name in
-                task.templates.map { $0.replacingOccurrences(of: "{}", with: name) }
+        let texts = task.kind == .classification ? prompts.flatMap { $0 } : items.flatMap(\.captions)
+        let isRouted = ensemble.members.count > 1
+        let route = isRouted ? ensemble.route(task.kind == .classification ? prompts : texts.map { [$0] }) : .uniform(1)
+        let each = isRouted && task.kind == .retrieval ? ensemble.routeEach(texts) : []
+        let images = try LoadedModel.encode(
+            ensemble.members, images: items.count, progress: { progress("images", $0, items.count) }
+        ) { try items[$0].image() }
+        let width = ensemble.first.model.blueprint.embedWidth
+        let encoded = ensemble.members.enumerated().map { member, model in
+            let done = member * texts.count
+            let rows = model.encode(texts: texts) {
+                progress("texts", done + $0, ensemble.members.count * texts.count)
             }
-            let encoded = model.encode(texts: texts) { progress("prompts", $0, texts.count) }
-            let classes = task.classNames.count
-            let weights = Classification.weights(
-                features: encoded, classes: classes, templates: task.templates.count, width: width)
-            let top = Classification.top(
-                min(5, classes), images: images, weights: device.tensor(weights, shape: [classes, width]))
-            let targets = items.map { $0.classIndex ?? 0 }
-            if let wrong = targets.firstIndex(where: { $0 >= classes }) {
-                throw Failure(
-                    .badData, items[wrong].key, "class \(targets[wrong]) is outside of the task's \(classes) classes")
-            }
-            metrics = Classification.metrics(top: top, targets: targets, classes: classes)
-            shown = try set.spread(examples).map { index in
-                let answers = top[index].prefix(3).map { c in
-                    let score = dot(features, index, weights, c, width)
-                    return EvaluationExample.Answer(
-                        picture: nil, text: task.classNames[c], score: score, isRight: c == targets[index])
+            return task.kind == .retrieval
+                ? rows
+                : Classification.weights(
+                    features: rows, classes: task.classNames.count, templates: task.templates.count, width: width)
+        }
+        let features = TaskFeatures(
+            kind: task.kind, images: images, texts: encoded, width: width, targets: items.map(\.classes),
+            owner: items.enumerated().flatMap { index, item in item.captions.map { _ in index } },
+            device: ensemble.first.model.device)
+        let classes = task.classNames.count
+        let outcome = features.outcome(
+            isRouted && task.kind == .retrieval
+                ? .captions(task: route.weights, each: each.map(\.weights)) : .task(route.weights), classes: classes)
+        let values = outcome.metrics.map { EvaluationResult.Value($0) }
+        return EvaluationResult(
+            dataset: task.name, model: ensemble.name, task: task.kind, values: values,
+            protocolHash: protocolHash(ensemble.first), samples: items.count, skipped: set.skipped,
+            seconds: Machine.now() - start, examples: try shown(outcome, texts, features.owner, count: examples),
+            experts: isRouted
+                ? ExpertsAudit(
+                    task: task, route: route, each: each, ensemble: ensemble, values: values,
+                    features: audit ? features : nil)
+                : nil)
+    }
+
+    private func shown(_ outcome: TaskFeatures.Outcome, _ texts: [String], _ owner: [Int], count: Int) throws
+        -> [EvaluationExample]
+    {
+        let items = set.items
+        return try set.spread(count).map { index in
+            switch task.kind {
+            case .classification:
+                let answers = outcome.top[index].prefix(3).map { c in
+                    EvaluationExample.Answer(
+                        picture: nil, text: task.classNames[c], score: outcome.rows.score(index, c),
+                        isRight: items[index].classes.contains(c))
                 }
-                return EvaluationExample(
-                    query: task.classNames[targets[index]], picture: try set.thumbnail(index), answers: answers)
-            }
-        case .retrieval:
-            let texts = items.flatMap(\.captions)
-            let owner = items.enumerated().flatMap { index, item in item.captions.map { _ in index } }
-            let encoded = model.encode(texts: texts) { progress("captions", $0, texts.count) }
-            let ranks = Retrieval.ranks(
-                images: images, texts: device.tensor(encoded, shape: [texts.count, width]), owner: owner)
-            metrics = Retrieval.metrics(ranks, owner: owner)
-            shown = try set.spread(examples).map { index in
+                let truth = items[index].classes.map { task.classNames[$0] }.joined(separator: ", ")
+                return EvaluationExample(query: truth, picture: try set.thumbnail(index), answers: answers)
+            case .retrieval:
                 let text = owner.firstIndex(of: index)!
-                let scores = items.indices.map { dot(encoded, text, features, $0, width) }
+                let scores = items.indices.map { outcome.rows.score($0, text) }
                 let best = items.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }.prefix(5)
                 let answers = try best.map {
                     EvaluationExample.Answer(
@@ -113,23 +140,12 @@ public struct Evaluator: Sendable {
                 return EvaluationExample(query: texts[text], picture: nil, answers: answers)
             }
         }
-        return EvaluationResult(
-            dataset: task.name, model: model.name, task: task.kind,
-            values: metrics.map {
-                let (low, high) = $0.interval
-                return EvaluationResult.Value(name: $0.name, value: $0.value, low: low, high: high)
-            }, protocolHash: protocolHash(model), samples: items.count, seconds: Machine.now() - start,
-            examples: shown)
-    }
-
-    private func dot(_ a: [Float], _ i: Int, _ b: [Float], _ j: Int, _ width: Int) -> Float {
-        (0..<width).reduce(0) { $0 + a[i * width + $1] * b[j * width + $1] }
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of everything the figures depend on but the weights.
     private func protocolHash(_ model: LoadedModel) -> String {
         let split = set.items.map {
-            "\($0.key)\t\($0.classIndex.map(String.init) ?? "")\t\($0.captions.joined(separator: "\n"))"
+            "\($0.key)\t\($0.classes.map(String.init).joined(separator: ","))\t\($0.captions.joined(separator: "\n"))"
         }
         let json: JSON = [
             "class_names": .array(task.classNames.map { .string($0) }),

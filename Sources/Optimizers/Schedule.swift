@@ -9,18 +9,18 @@ public enum Schedule: Sendable, Equatable {
     case cooldown(steps: Int, power: Double, end: Double)
 
     /// - Parameters:
-    ///   - step: counted from 0
+    ///   - step: counted from 0; between two steps where another run's schedule is followed at another pace
     ///   - total: steps of the whole run
-    public func rate(at step: Int, base: Double, warmup: Int, total: Int) -> Double {
-        if step < warmup { return base * Double(step + 1) / Double(warmup) }
+    public func rate(at step: Double, base: Double, warmup: Int, total: Int) -> Double {
+        if step < Double(warmup) { return base * (step + 1) / Double(warmup) }
         switch self {
         case .constant: return base
         case .cosine:
-            return 0.5 * (1 + cos(.pi * Double(step - warmup) / Double(total - warmup))) * base
+            return 0.5 * (1 + cos(.pi * (step - Double(warmup)) / Double(total - warmup))) * base
         case .cooldown(let steps, let power, let end):
             let start = total - steps
-            if step < start { return base }
-            let progress = Double(step - start) / Double(total - start)
+            if step < Double(start) { return base }
+            let progress = (step - Double(start)) / Double(total - start)
             return pow(1 - progress, power) * (base - end) + end
         }
     }

@@ -48,6 +48,13 @@ public struct YAMLFile {
         return .mapping(mapping)
     }
 
+    /// Takes a key out of the top mapping, where it stands.
+    public mutating func remove(_ key: String) {
+        guard var mapping = root.mapping else { return }
+        mapping[Node(key)] = nil
+        root = .mapping(mapping)
+    }
+
     /// The merged file, to be kept beside the results.
     public func text() throws -> String {
         do { return try Yams.serialize(node: root, width: 100) } catch {
@@ -60,6 +67,24 @@ public struct YAMLFile {
         var out: [String: String] = [:]
         Self.flatten(root, "", into: &out)
         return out
+    }
+
+    /// - Parameter free: keys that may differ, with what stands under them
+    /// - Throws: `Failure(.usage)` naming the keys that differ from a run's own recipe.
+    public func requireSame(as path: String, except free: [String]) throws {
+        let (kept, given) = (try YAMLFile(path).flattened, flattened)
+        let changed = Set(kept.keys).union(given.keys).filter { key in
+            kept[key] != given[key]
+                && !free.contains { key == $0 || key.hasPrefix($0 + ".") || key.hasPrefix($0 + "[") }
+        }
+        guard changed.isEmpty else {
+            let list = changed.sorted().map {
+                "\($0) (\(kept[$0] ?? "absent") there, \(given[$0] ?? "absent") here)"
+            }.joined(separator: ", ")
+            throw Failure(
+                .usage, path, "the recipe differs from the run's: \(list)",
+                remedy: "Start a new run with --run, or restore the recipe")
+        }
     }
 
     private static func flatten(_ node: Node, _ prefix: String, into out: inout [String: String]) {

@@ -68,6 +68,25 @@ public final class Shard: Sendable {
         return whole.subdata(in: member.offset..<member.offset + member.size)
     }
 
+    /// The file's name without .tar or .tar.gz.
+    public var name: String {
+        let name = (path as NSString).lastPathComponent
+        return name.range(of: ".t", options: .backwards).map { String(name[..<$0.lowerBound]) } ?? name
+    }
+
+    /// Writes some samples, in their order and byte for byte, as a plain shard.
+    public func repack(_ kept: [Int], to path: String) throws {
+        try AtomicFile.write(to: path) { file in
+            let tar = TarWriter(file)
+            for index in kept {
+                let members = samples[index].members.values.sorted { $0.offset < $1.offset }
+                for member in members { try tar.add(member.name, try data(member)) }
+            }
+            try tar.finish()
+        }
+        rest()
+    }
+
     /// Lets go of an inflated gzip shard.
     func rest() { inflated.withLock { $0 = nil } }
 }

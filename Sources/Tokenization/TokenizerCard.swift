@@ -11,13 +11,31 @@ public struct TokenizerCard: Sendable {
     public let cleaning: TextCleaning
     public let end: Int
     public let padding: Int
+    /// WordPiece: lower case, accents removed.
+    public let isUncased: Bool
 
-    public enum Kind: String, Sendable, CaseIterable { case clipBPE = "clip_bpe", sentencePiece = "sentencepiece" }
+    public enum Kind: String, Sendable, CaseIterable {
+        case clipBPE = "clip_bpe"
+        case sentencePiece = "sentencepiece"
+        case wordPiece = "wordpiece"
+    }
 
     /// - Throws: `Failure` naming file and key.
     public init(_ folder: String) throws {
         self.folder = folder
         let path = folder + "/card.yaml"
+        if !FileManager.default.fileExists(atPath: path),
+            FileManager.default.fileExists(atPath: folder + "/vocab.txt")
+        {
+            // A transformers folder of a BERT encoder.
+            let settings = folder + "/tokenizer_config.json"
+            let lower =
+                FileManager.default.fileExists(atPath: settings)
+                ? try JSON(file: settings)["do_lower_case"]?.bool : nil
+            (kind, file, digest, cleaning, end, padding) = (.wordPiece, "vocab.txt", nil, .none, 0, 0)
+            isUncased = lower ?? true
+            return
+        }
         guard FileManager.default.fileExists(atPath: path) else {
             throw Failure(
                 .inputMissing, folder, "is no tokenizer folder: it has no card.yaml",
@@ -30,6 +48,7 @@ public struct TokenizerCard: Sendable {
         cleaning = try card.choice("cleaning", default: .lower)
         end = try card.integer("end", default: 1, in: 0...Int(Int32.max))
         padding = try card.integer("padding", default: 1, in: 0...Int(Int32.max))
+        isUncased = try card.bool("uncased", default: true)
         for key in ["about", "origin", "licence", "install"] { _ = try card.optionalString(key) }
         try card.finish()
     }
@@ -48,8 +67,9 @@ public struct TokenizerCard: Sendable {
         case .sentencePiece:
             tokenizer = try SentencePieceTokenizer(
                 model: path, cleaning: cleaning, end: Int32(end), padding: Int32(padding))
+        case .wordPiece: tokenizer = try WordPieceTokenizer(vocabulary: path, isUncased: isUncased)
         }
-        guard kind == .clipBPE || max(end, padding) < tokenizer.vocabularySize else {
+        guard kind != .sentencePiece || max(end, padding) < tokenizer.vocabularySize else {
             throw Failure(
                 .badData, folder + "/card.yaml", "end or padding is outside of the \(tokenizer.vocabularySize) pieces")
         }

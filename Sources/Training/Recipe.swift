@@ -20,6 +20,20 @@ public struct Recipe {
 
     public enum Length: Sendable { case epochs(Int), steps(Int) }
 
+    /// Another run's checkpoint to go on from, weights and optimiser, along the rest of its schedule.
+    public struct Continuation: Sendable {
+        public let checkpoint: String
+        /// Steps of the run it belongs to.
+        public let total: Int
+    }
+
+    /// The samples of one expert.
+    public struct Subset: Sendable {
+        public let assignment: String
+        public let expert: Int
+        public let outOfCluster: Double
+    }
+
     /// The merged file, kept in the run folder.
     public let file: YAMLFile
     public let seed: UInt64
@@ -28,6 +42,7 @@ public struct Recipe {
     public let modelPath: String
     public let preprocess: JSON
     public let initialModel: String?
+    public let continuation: Continuation?
     /// Patterns of parameter names that stay as they are (`visual.*`).
     public let frozen: [String]
     public let tokenizer: String
@@ -42,6 +57,7 @@ public struct Recipe {
     public let schedule: Schedule
     public let warmup: Int
     public let sources: [(shards: [String], weight: Double)]
+    public let subset: Subset?
     public let fields: SampleFields
     public let augmentation: Augmentation?
     /// Of training images; held-out ones are always exact.
@@ -76,6 +92,12 @@ public struct Recipe {
         seed = UInt64(try top.integer("seed", default: 0))
         objective = try top.choice("objective", default: .softmax)
         initialModel = try top.optionalString("init_from")
+        let continued = try top.section("continue")
+        continuation =
+            try top.has("continue")
+            ? Continuation(
+                checkpoint: try continued.string("checkpoint"), total: try continued.integer("total", in: 1...Int.max))
+            : nil
         frozen = try top.strings("freeze", default: [])
         tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
         batch = try top.integer("batch", in: 1...1_000_000)
@@ -141,6 +163,12 @@ public struct Recipe {
         guard weights.allSatisfy(\.isFinite), weights.reduce(0, +) > 0 else {
             throw data.wrong("sources", "the weights need a finite sum above 0")
         }
+        let part = try data.section("subset")
+        subset =
+            try data.has("subset")
+            ? Subset(
+                assignment: try part.string("assignment"), expert: try part.integer("expert"),
+                outOfCluster: try part.number("out_of_cluster", default: 0, in: 0...1)) : nil
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],

@@ -54,7 +54,9 @@ public final class RunFolder {
     }
 
     /// Complete checkpoints, oldest first.
-    public var checkpoints: [(step: Int, path: String)] {
+    public var checkpoints: [(step: Int, path: String)] { Self.checkpoints(in: path) }
+
+    public static func checkpoints(in path: String) -> [(step: Int, path: String)] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
         return names.compactMap { name in
             guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)) else { return nil }

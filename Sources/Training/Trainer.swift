@@ -50,6 +50,8 @@ public final class Trainer {
     private let board: TensorBoard
     private var optimizer: AdamW
     private var state: Checkpoint
+    /// Where a continuation began in the other run.
+    private let seedStep: Int
 
     /// Prepares everything that can fail before the first step.
     ///
@@ -67,6 +69,21 @@ public final class Trainer {
         state = Checkpoint(step: 0, position: DataPosition(), pairsSeen: 0, best: nil)
         run = try RunFolder(path, resume: resume)
         if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
+        if let continuation = recipe.continuation {
+            let seed = try Checkpoint.read(continuation.checkpoint, into: &model, &optimizer)
+            seedStep = seed.step
+            guard seedStep < continuation.total else {
+                throw Failure(
+                    .badData, continuation.checkpoint,
+                    "is at step \(seedStep), continue.total is \(continuation.total): nothing is left to train")
+            }
+            let whole = SampleOrder(
+                setup.order.sources, seed: recipe.seed, window: recipe.window, samplesPerEpoch: recipe.samplesPerEpoch)
+            state.position = setup.order.position(of: seed.position, in: whole)
+            state.pairsSeen = seed.pairsSeen
+        } else {
+            seedStep = 0
+        }
         if resume, let last = run.checkpoints.last {
             state = try Checkpoint.read(last.path, into: &model, &optimizer)
         } else {
@@ -79,17 +96,20 @@ public final class Trainer {
 
     /// Trains to the end, evaluates, writes the model folder.
     ///
-    /// - Parameter observe: sees every step
+    /// - Parameters:
+    ///   - until: stop after this step's checkpoint, to be resumed or continued
+    ///   - observe: sees every step
     /// - Throws: `Failure(.interrupted)` after a clean checkpoint, `Failure(.badData)` for a loss or
     ///   gradient that is not finite, whatever the data or the disk throw.
-    public func train(observe: (StepEvent) -> Void) throws {
+    public func train(until: Int? = nil, observe: (StepEvent) -> Void) throws {
         defer { batches.stop() }
         let parameters = model.optimized
-        while state.step < steps {
+        let last = min(steps, until ?? steps)
+        while state.step < last {
             let start = Machine.now()
             let waitedBefore = batches.waited
             let batch = try batches.next()  // [B,3,S,S], [B,T]
-            let rate = recipe.schedule.rate(at: state.step, base: recipe.rate, warmup: recipe.warmup, total: steps)
+            let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
             let (loss, gradients) = recipe.objective.gradients(
                 of: model,
                 images: model.device.tensor(
@@ -123,11 +143,12 @@ public final class Trainer {
                 try checkpoint()  // a bad held-out image loses no training
                 throw error
             }
-            if isBest || isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps {
+            if isBest || isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == last {
                 try checkpoint()
             }
             if Interruption.isRequested, state.step < steps { throw interrupted() }
         }
+        guard state.step >= steps else { return }
         try AtomicFile.writeFolder(run.path + "/model") { try writeModel($0) }
         for (_, evaluator) in evaluators { try evaluate(evaluator, isFinal: true) }
         if batches.faults.total > 0 { say("left out of training: \(batches.faults.summary)") }
@@ -166,7 +187,7 @@ public final class Trainer {
         let loaded = LoadedModel(
             model: model, preprocess: preprocess, tokenizer: tokenizer,
             name: run.path + "/model")
-        let result = try evaluator.run(loaded, examples: isFinal ? 10 : 0)
+        let result = try evaluator.run(Ensemble(loaded), examples: isFinal ? 10 : 0)
         let path = run.path + "/evals/\(name)" + (isFinal ? "" : "-step-\(state.step)")
         try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
         if isFinal { try AtomicFile.write(JSON.array(result.examples.map(\.json)).text(), to: path + ".examples.json") }

@@ -1,4 +1,5 @@
 import Encoders
+import Experts
 import Foundation
 import Images
 import Layers
@@ -33,10 +34,10 @@ public struct TrainingSetup {
                 "the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is \(blueprint.text.vocabulary)",
                 remedy: "Choose another tokenizer or vocab_size")
         }
+        let sources = try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }
         order = SampleOrder(
-            try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }, seed: recipe.seed,
-            window: recipe.window,
-            samplesPerEpoch: recipe.samplesPerEpoch)
+            sources, seed: recipe.seed, window: recipe.window,
+            samplesPerEpoch: recipe.samplesPerEpoch, subset: try recipe.flags(of: sources))
         plan = BatchPlan(
             size: recipe.batch, preprocess: preprocess, augmentation: recipe.augmentation,
             decode: recipe.decode,
@@ -51,8 +52,9 @@ public struct TrainingSetup {
         case .steps(let count): steps = count
         case .epochs(let count): steps = count * (order.count / recipe.batch)
         }
-        guard recipe.warmup < steps || steps == 0 else {
-            throw Failure(.badData, recipe.file.path, "schedule.warmup is \(recipe.warmup), the run has \(steps) steps")
+        let total = recipe.continuation?.total ?? steps
+        guard recipe.warmup < total || total == 0 else {
+            throw Failure(.badData, recipe.file.path, "schedule.warmup is \(recipe.warmup), the run has \(total) steps")
         }
     }
 
@@ -63,7 +65,12 @@ public struct TrainingSetup {
                 .badData, recipe.file.path, "model: CoCa cannot be trained, its caption decoder is not built")
         }
         var model: DualEncoder
-        if let initial = recipe.initialModel {
+        if let continuation = recipe.continuation {
+            model = try ModelFolder(continuation.checkpoint).load(on: device)
+            guard model.blueprint == blueprint else {
+                throw Failure(.badData, continuation.checkpoint, "holds another model than the recipe's")
+            }
+        } else if let initial = recipe.initialModel {
             model = try ModelFolder.load(blueprint, weights: initial + "/" + ModelFolder.weightsName, on: device)
         } else {
             model = try DualEncoder(FreshParameters(on: device, seed: recipe.seed), blueprint)
@@ -79,16 +86,32 @@ public struct TrainingSetup {
 }
 
 extension Recipe {
+    /// Which samples take part; nil: all.
+    ///
+    /// - Throws: `Failure(.badData)` when the assignment was made for other data.
+    func flags(of sources: [ShardSource]) throws -> [Bool]? {
+        guard let subset else { return nil }
+        let assignment = try Assignment(file: subset.assignment)
+        guard assignment.samples == Assignment.digest(of: sources) else {
+            throw Failure(
+                .badData, subset.assignment, "was made for other samples than those of data.train",
+                remedy: "Make the plan again: diptych experts plan")
+        }
+        return assignment.subset(expert: subset.expert, outOfCluster: subset.outOfCluster, seed: seed)
+    }
+
+    /// The learning rate of a step, counted from 0, of a run of `steps`. A continuation goes through the rest of
+    /// the other run's schedule at its own pace.
+    func rate(at step: Int, of steps: Int, from start: Int) -> Double {
+        guard let continuation else {
+            return schedule.rate(at: Double(step), base: rate, warmup: warmup, total: steps)
+        }
+        let place = Double(start) + Double(step) * Double(continuation.total - start) / Double(steps)
+        return schedule.rate(at: place, base: rate, warmup: warmup, total: continuation.total)
+    }
+
     /// - Throws: `Failure(.usage)` naming the keys that differ from the run's own recipe.
     func requireSame(as path: String) throws {
-        let (kept, given) = (try YAMLFile(path).flattened, file.flattened)
-        let changed = Set(kept.keys).union(given.keys).filter { kept[$0] != given[$0] && $0 != "about" }.sorted()
-        guard changed.isEmpty else {
-            let list = changed.map { "\($0) (\(kept[$0] ?? "absent") there, \(given[$0] ?? "absent") here)" }.joined(
-                separator: ", ")
-            throw Failure(
-                .usage, path, "the recipe differs from the run's: \(list)",
-                remedy: "Start a new run with --run, or restore the recipe")
-        }
+        try file.requireSame(as: path, except: ["about"])
     }
 }

@@ -1,0 +1,189 @@
+import ArgumentParser
+import Encoders
+import Evaluation
+import Experts
+import Foundation
+import Report
+import Shards
+import Support
+import Training
+
+struct ExpertsRoute: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "route", abstract: "Show the weights a task's words give to the experts.",
+        discussion: """
+            Class names through their templates, or a file of texts, as one task; with --each every text is its own.
+
+            EXAMPLES
+              diptych experts route runs/experts --task Evals/tasks/cifar10.yaml
+              diptych experts route runs/experts --texts queries.txt --each --router release
+            """)
+    @Argument(help: "An experts folder.") var folder: String
+    @Option(help: "A classification task.") var task: String?
+    @Option(help: "A file with a text a line.") var texts: String?
+    @Flag(help: "Every text a task of its own.") var each = false
+    @Option(help: "The form, paper or release. Default: the folder's.") var router: RouterForm.Name?
+    @Option(help: "Where the clusters' embedder stands now.") var embedder: String?
+    @Flag(help: "Print JSON on standard output.") var json = false
+    @OptionGroup var machine: MachineOptions
+
+    func validate() throws {
+        if (task == nil) == (texts == nil) { throw ValidationError("Give --task or --texts.") }
+    }
+
+    func execute() throws {
+        let experts = try ExpertsFolder(folder)
+        let form = router.map { $0 == .paper ? RouterForm.paper(lambda: 0.2) : .release }
+        guard let router = try experts.router(form, embedder: embedder, on: machine.device()) else {
+            throw Failure(.usage, folder, "its experts own random samples: they all count the same")
+        }
+        let names: [String]
+        let groups: [[String]]
+        if let task {
+            let task = try EvaluationTask(task)
+            guard task.kind == .classification else {
+                throw Failure(.usage, self.task!, "is a retrieval task", remedy: "Give its captions with --texts")
+            }
+            names = task.classNames
+            groups = names.map { name in task.templates.map { $0.replacingOccurrences(of: "{}", with: name) } }
+        } else {
+            names = String(decoding: try readFile(texts!), as: UTF8.self).split(whereSeparator: \.isNewline).map(
+                String.init)
+            groups = names.map { [$0] }
+        }
+        guard !names.isEmpty else { throw Failure(.badData, task ?? texts ?? "", "holds no texts to route by") }
+        let routes = each ? router.routeEach(groups.map { $0[0] }) : [router.route(groups)]
+        if json {
+            return print(
+                JSON.array(routes.enumerated().map { self.json($1, each ? [names[$0]] : names) }).text(indent: 2))
+        }
+        func row(_ weights: [Double]) -> String { weights.map { String(format: "%.4f", $0) }.joined(separator: "  ") }
+        for (index, route) in routes.enumerated() {
+            let title = each ? names[index] : "\(names.count) texts"
+            print(
+                row(route.weights)
+                    + String(format: "  entropy %.4f, largest possible %.4f  ", route.entropy, route.bound) + title)
+            guard !each else { continue }
+            for (name, text) in zip(names, route.texts) {
+                print(String(format: "  expert %d  %.4f  ", text.expert, text.affinity) + name)
+            }
+        }
+    }
+
+    private func json(_ route: Route, _ names: [String]) -> JSON {
+        [
+            "weights": .array(route.weights.map { .number($0) }), "entropy": .number(route.entropy),
+            "largest_possible_weight": .number(route.bound),
+            "texts": .array(
+                zip(names, route.texts).map {
+                    ["text": .string($0), "expert": .integer($1.expert), "affinity": .number($1.affinity)]
+                }),
+        ]
+    }
+}
+
+struct ExpertsEval: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "eval", abstract: "Evaluate the ensemble and audit its router.",
+        discussion: """
+            Beside the ensemble's figures: weights by class and expert and their entropy, each expert alone, all alike,
+            the oracle choice and the router's regret. Writes FOLDER/evals/TASK.json and FOLDER/report.html.
+
+            EXAMPLES
+              diptych experts eval runs/experts                            # the tasks its recipe names
+              diptych experts eval runs/experts --task Evals/tasks/cifar10.yaml --data cifar10/test
+            """)
+    @Argument(help: "An experts folder.") var folder: String
+    @Option(help: "A task, such as Evals/tasks/cifar10.yaml.") var task: String?
+    @Option(help: "The images: shards, an ImageFolder, or a COCO captions JSON.") var data: String?
+    @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
+    @OptionGroup var ensemble: EnsembleArguments
+    @OptionGroup var machine: MachineOptions
+
+    func validate() throws {
+        if (task == nil) != (data == nil) { throw ValidationError("--task and --data go together.") }
+    }
+
+    func execute() throws {
+        guard ExpertsFolder.stands(at: folder) else {
+            throw Failure(.inputMissing, folder, "is no experts folder: it has no experts.yaml")
+        }
+        let tasks: [(task: String, data: String, images: String?)] =
+            try task.map { [(task: $0, data: data!, images: images)] }
+            ?? ExpertsRecipe(folder + "/recipe.yaml").evaluations.map { ($0.task, $0.data, $0.images) }
+        guard !tasks.isEmpty else {
+            throw Failure(.usage, folder, "its recipe names no evaluations", remedy: "Give --task and --data")
+        }
+        let evaluators = try tasks.map {
+            try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images)
+        }
+        let models = try Ensemble(folder, ensemble.options, on: machine.device())
+        try AtomicFile.makeFolder(folder + "/evals")
+        for evaluator in evaluators {
+            let result = try evaluator.shown(models, audit: true)
+            try AtomicFile.write(result.json.text(indent: 2) + "\n", to: "\(folder)/evals/\(result.dataset).json")
+            print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
+            for line in result.lines + (result.experts?.lines ?? []) { print(line) }
+        }
+        print("report: \(try ExpertsReport(folder).write())")
+    }
+}
+
+struct ExpertsMerge: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "merge", abstract: "Average the experts' weights into one model folder, a start for fine-tuning.",
+        discussion: """
+            EXAMPLE
+              diptych experts merge runs/experts --out models/merged
+            """)
+    @Argument(help: "An experts folder.") var folder: String
+    @Option(help: "The model folder to make; it must not exist.") var out: String
+
+    func execute() throws {
+        let experts = try ExpertsFolder(folder).models(tokenizer: nil, on: MachineOptions.parse([]).device())
+        guard !FileManager.default.fileExists(atPath: out) else {
+            throw Failure(.usage, out, "exists already", remedy: "Give --out a new name")
+        }
+        try AtomicFile.writeFolder(out) { target in
+            try ModelFolder.write(
+                DualEncoder.average(experts.map(\.model)), preprocess: experts[0].preprocess.json, to: target)
+            try copyTokenizer(from: experts[0].name, to: target)
+        }
+        print(out)
+    }
+}
+
+struct ExpertsRepack: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repack", abstract: "Write the shards of one expert, to be carried to another machine.",
+        discussion: """
+            Each shard keeps its name and the order of its samples; those of other experts are left out, but for the
+            recipe's share of them. To look at or to train elsewhere: training itself reads the original shards.
+
+            EXAMPLE
+              diptych experts repack runs/experts --expert 2 --out shards-2
+            """)
+    @Argument(help: "An experts folder.") var folder: String
+    @Option(help: "The expert.") var expert: Int
+    @Option(help: "The folder of the new shards; it must not exist.") var out: String
+
+    func execute() throws {
+        guard let own = try ExpertsFolder(folder).experts.first(where: { $0.index == expert }) else {
+            throw Failure(.usage, "--expert \(expert)", "\(folder) has no such expert")
+        }
+        guard !FileManager.default.fileExists(atPath: out) else {
+            throw Failure(.usage, out, "exists already", remedy: "Give --out a new name")
+        }
+        let setup = try TrainingSetup(Recipe(own.recipe))
+        var written = 0
+        try AtomicFile.writeFolder(out) { target in
+            for (number, shard) in setup.order.sources.flatMap(\.shards).enumerated() {
+                let kept = setup.order.keptSamples(of: number)
+                guard !kept.isEmpty else { continue }
+                written += kept.count
+                try shard.repack(kept, to: "\(target)/\(String(format: "%05d", number))-\(shard.name).tar")
+            }
+        }
+        print("\(out): \(written) samples")
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Images
+import Support
+import TensorCore
+
+/// How much each expert counts in a task, and why.
+public struct Route: Sendable {
+    /// Of each expert; they sum to 1.
+    public let weights: [Double]
+    /// The largest weight an expert could get with that number of texts.
+    public let bound: Double
+    /// For each text the expert it speaks for and by how much.
+    public let texts: [(expert: Int, affinity: Double)]
+
+    public init(weights: [Double], bound: Double, texts: [(expert: Int, affinity: Double)] = []) {
+        self.weights = weights
+        self.bound = bound
+        self.texts = texts
+    }
+
+    public static func uniform(_ count: Int) -> Route {
+        Route(weights: [Double](repeating: 1 / Double(count), count: count), bound: 1 / Double(count))
+    }
+
+    /// In nats; the logarithm of the number of experts when all count the same.
+    public var entropy: Double { -weights.filter { $0 > 0 }.reduce(0) { $0 + $1 * log($1) } }
+
+    /// The weights of some experts alone, made to sum to 1.
+    public func restricted(to kept: [Int]) -> Route {
+        guard kept.count < weights.count || kept != Array(weights.indices) else { return self }
+        let total = kept.reduce(0) { $0 + weights[$1] }
+        let places = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($0.element, $0.offset) })
+        return Route(
+            weights: kept.map { total > 0 ? weights[$0] / total : 1 / Double(kept.count) }, bound: bound,
+            texts: texts.map { (places[$0.expert] ?? -1, $0.affinity) })
+    }
+
+    /// Only the `count` heaviest experts count; ties to the lower index.
+    public func top(_ count: Int) -> Route {
+        let kept = Set(weights.indices.sorted { (weights[$1], $0) < (weights[$0], $1) }.prefix(count))
+        let total = kept.reduce(0) { $0 + weights[$1] }
+        return Route(
+            weights: weights.indices.map { kept.contains($0) ? weights[$0] / total : 0 }, bound: bound, texts: texts)
+    }
+}
+
+/// Chooses weights for a task from the texts that describe it.
+public protocol TaskRouter: Sendable {
+    /// - Parameter groups: for each class its prompts, or each caption of a corpus alone
+    func route(_ groups: [[String]]) -> Route
+
+    /// Every text a task of its own.
+    func routeEach(_ texts: [String]) -> [Route]
+}
+
+/// What a benchmark is run on: one model, or experts whose cosines are summed with weights.
+public struct Ensemble: Sendable {
+    public let members: [LoadedModel]
+    /// nil: all count the same.
+    public let router: (any TaskRouter)?
+    /// Run only that many experts of a task.
+    public let top: Int?
+    public let name: String
+
+    public init(_ model: LoadedModel) {
+        (members, router, top, name) = ([model], nil, nil, model.name)
+    }
+
+    /// - Throws: `Failure(.badData)` when the members do not take the same inputs.
+    public init(_ members: [LoadedModel], router: (any TaskRouter)?, top: Int?, name: String) throws {
+        let first = members[0]
+        for member in members.dropFirst()
+        where member.preprocess.json != first.preprocess.json || member.tokenizer.digest != first.tokenizer.digest
+            || member.model.blueprint != first.model.blueprint
+        {
+            throw Failure(
+                .badData, member.name, "has another model, preprocessing or tokenizer than \(first.name)",
+                remedy: "Experts of one mixture come from one seed run")
+        }
+        self.members = members
+        self.router = router
+        self.top = top
+        self.name = name
+    }
+
+    var first: LoadedModel { members[0] }
+
+    func route(_ groups: [[String]]) -> Route { limited(router?.route(groups) ?? .uniform(members.count)) }
+
+    func routeEach(_ texts: [String]) -> [Route] {
+        router.map { $0.routeEach(texts).map(limited) } ?? texts.map { _ in limited(.uniform(members.count)) }
+    }
+
+    private func limited(_ route: Route) -> Route { top.map { route.top($0) } ?? route }
+
+    /// Width of the rows of `features`.
+    public var width: Int { members.count * first.model.blueprint.embedWidth }
+
+    /// [N, members x E] unit rows: the members' features side by side, each the same share of the length.
+    public func features(images count: Int, progress: (Int) -> Void, _ load: @Sendable (Int) throws -> PixelImage)
+        throws
+        -> [Float]
+    {
+        Self.joined(
+            try LoadedModel.encode(members, images: count, progress: progress, load), count: count,
+            weights: { _ in nil })
+    }
+
+    public func features(texts: [String]) -> [Float] {
+        Self.joined(members.map { $0.encode(texts: texts) }, count: texts.count, weights: { _ in nil })
+    }
+
+    /// Rows of several models side by side.
+    ///
+    /// - Parameter weights: what each member's part of a row is multiplied by; nil: 1 / sqrt(members)
+    static func joined(_ parts: [[Float]], count: Int, weights: (Int) -> [Double]?) -> [Float] {
+        guard parts.count > 1 else { return parts[0] }
+        let width = count > 0 ? parts[0].count / count : 0
+        let same = [Double](repeating: 1 / Double(parts.count).squareRoot(), count: parts.count)
+        var rows: [Float] = []
+        rows.reserveCapacity(parts.count * count * width)
+        for row in 0..<count {
+            for (part, weight) in zip(parts, weights(row) ?? same) {
+                rows += part[row * width..<(row + 1) * width].lazy.map { $0 * Float(weight) }
+            }
+        }
+        return rows
+    }
+}

@@ -1,0 +1,94 @@
+import Shards
+import Support
+import TensorCore
+import Weights
+
+/// Which expert owns each sample of a data set, in the order of its shards.
+public struct Assignment: Sendable {
+    /// The nearest fine centre; -1 for a sample without a caption, or without clusters.
+    public let fine: [Int32]
+    public let expert: [Int32]
+    /// SHA-256 of all samples' keys: the data it belongs to.
+    public let samples: String
+
+    /// - Parameter captions: one of each sample; nil for a sample without, which is dealt out in turn
+    public init(
+        _ captions: [String?], _ clusters: Clusters, embedder: any CaptionEmbedder, samples: String,
+        on device: any Device, progress: (Int) -> Void = { _ in }
+    ) {
+        let named = captions.indices.filter { captions[$0] != nil }
+        var fine = [Int32](repeating: -1, count: captions.count)
+        // A block at a time: the rows of a large set are never held together.
+        for start in stride(from: 0, to: named.count, by: 8192) {
+            let block = named[start..<min(named.count, start + 8192)]
+            let rows = embedder.embed(block.map { captions[$0]! }) { progress(start + $0) }
+            let nearest = KMeans.nearest(rows, clusters.fine, width: clusters.width, on: device)
+            for (sample, found) in zip(block, nearest) { fine[sample] = Int32(found.centre) }
+        }
+        self.fine = fine
+        expert = fine.enumerated().map { index, centre in
+            Int32(centre >= 0 ? clusters.expertOf[Int(centre)] : index % clusters.experts)
+        }
+        self.samples = samples
+    }
+
+    /// Samples dealt out at random, to `experts` sets of equal chance: the control without clusters.
+    public init(random count: Int, experts: Int, seed: UInt64, samples: String) {
+        fine = [Int32](repeating: -1, count: count)
+        expert = (0..<count).map { sample in
+            var random = RandomStream(seed: seed, purpose: "random expert", sample: sample)
+            return Int32(random.integer(below: experts))
+        }
+        self.samples = samples
+    }
+
+    /// - Throws: `Failure(.badData)` when the file is no assignment.
+    public init(file path: String) throws {
+        let file = try Safetensors(path)
+        fine = try file.integers("fine").map { Int32($0) }
+        expert = try file.integers("expert").map { Int32($0) }
+        guard let samples = file.metadata["samples"], fine.count == expert.count else {
+            throw Failure(.badData, path, "is no assignment of samples to experts")
+        }
+        self.samples = samples
+    }
+
+    public func write(to path: String) throws {
+        try Safetensors.write(
+            [FileTensor("fine", fine, shape: [fine.count]), FileTensor("expert", expert, shape: [expert.count])],
+            to: path, metadata: ["format": "pt", "samples": samples])
+    }
+
+    public func size(of expert: Int) -> Int { self.expert.count { $0 == Int32(expert) } }
+
+    /// An expert's own samples, and of the others' each with the chance `outOfCluster` (the released code's
+    /// `ooc_ratio`), once and for all.
+    public func subset(expert: Int, outOfCluster: Double, seed: UInt64) -> [Bool] {
+        self.expert.enumerated().map { sample, owner in
+            if owner == Int32(expert) { return true }
+            guard outOfCluster > 0 else { return false }
+            var random = RandomStream(seed: seed, purpose: "out of cluster \(expert)", sample: sample)
+            return random.uniform() < outOfCluster
+        }
+    }
+
+    public static func digest(of sources: [ShardSource]) -> String {
+        SHA256.hex(
+            sources.flatMap { $0.shards.map { SHA256.hex($0.samples.map(\.key).joined(separator: "\n")) } }.joined())
+    }
+
+    /// One caption of each sample, drawn by the seed; nil where there is none.
+    public static func captions(of sources: [ShardSource], _ fields: SampleFields, seed: UInt64) -> [String?] {
+        var index = 0
+        return sources.flatMap { source in
+            source.shards.flatMap { shard in
+                shard.samples.map { sample -> String? in
+                    var random = RandomStream(seed: seed, purpose: "cluster caption", sample: index)
+                    index += 1
+                    guard let captions = try? shard.captions(sample, fields) else { return nil }
+                    return captions[random.integer(below: captions.count)]
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import Encoders
+import Evaluation
+import Foundation
+import Support
+import TensorCore
+import Tokenization
+
+/// Turns captions into the unit rows that clusters and routers are made of.
+public protocol CaptionEmbedder: Sendable {
+    /// D
+    var width: Int { get }
+    var card: EmbedderCard { get }
+
+    /// [N,D] unit rows.
+    func embed(_ captions: [String], progress: (Int) -> Void) -> [Float]
+}
+
+/// What made the rows of a clusters file, kept with it: distances mean nothing to another embedder's rows.
+public struct EmbedderCard: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// A BERT-family encoder in a transformers folder.
+        case sentence
+        /// The text tower of a dual encoder.
+        case model
+        /// Hashed TF-IDF with truncated SVD; stands in the clusters folder itself.
+        case tfidf
+    }
+
+    public let kind: Kind
+    /// The folder it was read from.
+    public let path: String
+    /// SHA-256 of weights and vocabulary.
+    public let digest: String
+    public let width: Int
+}
+
+extension EmbedderCard.Kind {
+    /// - Throws: `Failure` naming what is missing or does not fit.
+    public func open(_ path: String, on device: any Device) throws -> any CaptionEmbedder {
+        switch self {
+        case .sentence: try SentenceEmbedder(path, on: device)
+        case .model: try TextTowerEmbedder(path, on: device)
+        case .tfidf: try HashedTFIDF(file: path + "/" + HashedTFIDF.fileName)
+        }
+    }
+}
+
+/// A BERT-family sentence encoder: SimCSE's, MiniLM's.
+public struct SentenceEmbedder: CaptionEmbedder {
+    public let card: EmbedderCard
+    private let model: SentenceModel
+    private let tokenizer: WordPieceTokenizer
+
+    public init(_ path: String, on device: any Device) throws {
+        let folder = try SentenceFolder(path)
+        tokenizer = try WordPieceTokenizer(vocabulary: folder.vocabularyPath, isUncased: folder.isUncased)
+        guard tokenizer.vocabularySize <= folder.shape.vocabulary else {
+            throw Failure(
+                .badData, folder.vocabularyPath,
+                "has \(tokenizer.vocabularySize) pieces, the model's vocab_size is \(folder.shape.vocabulary)")
+        }
+        model = try SentenceModel(folder, on: device)
+        card = EmbedderCard(
+            kind: .sentence, path: path,
+            digest: SHA256.hex(SHA256.hex(try readFile(folder.weightsPath)) + tokenizer.digest),
+            width: model.width)
+    }
+
+    public var width: Int { card.width }
+
+    public func embed(_ captions: [String], progress: (Int) -> Void) -> [Float] {
+        let limit = min(256, model.encoder.shape.positions)
+        var features: [Float] = []
+        features.reserveCapacity(captions.count * width)
+        for start in stride(from: 0, to: captions.count, by: 256) {
+            let part = captions[start..<min(captions.count, start + 256)]
+            features += model.encode(part.map { tokenizer.sequence($0, limit: limit) })
+            progress(min(captions.count, start + 256))
+        }
+        return features
+    }
+}
+
+/// The text tower of a model folder, with its own tokenizer.
+public struct TextTowerEmbedder: CaptionEmbedder {
+    public let card: EmbedderCard
+    private let model: LoadedModel
+
+    public init(_ path: String, on device: any Device) throws {
+        model = try LoadedModel(path, on: device)
+        let weights = path + "/" + ModelFolder.weightsName
+        let file = FileManager.default.fileExists(atPath: weights) ? weights : path + "/model.safetensors"
+        card = EmbedderCard(
+            kind: .model, path: path, digest: SHA256.hex(SHA256.hex(try readFile(file)) + model.tokenizer.digest),
+            width: model.model.blueprint.embedWidth)
+    }
+
+    public var width: Int { card.width }
+
+    public func embed(_ captions: [String], progress: (Int) -> Void) -> [Float] {
+        model.encode(texts: captions, progress: progress)
+    }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import RecipeSchema
+import Support
+
+/// Turns an assignment into ordinary training runs: a recipe for each expert, which continues the seed run's
+/// checkpoint on the expert's own samples for its share of the remaining steps.
+public struct ExpertsPlan: Sendable {
+    /// Where the seed run stopped and how long it would have gone on.
+    public struct Seed: Sendable {
+        public let recipe: String
+        public let checkpoint: String
+        public let step: Int
+        public let total: Int
+
+        public init(recipe: String, checkpoint: String, step: Int, total: Int) {
+            self.recipe = recipe
+            self.checkpoint = checkpoint
+            self.step = step
+            self.total = total
+        }
+    }
+
+    public let sizes: [Int]
+    /// Of each expert: round(share of the samples x remaining steps), so that all together see what the dense run
+    /// would have seen.
+    public let steps: [Int]
+
+    /// - Throws: `Failure(.badData)` when an expert owns too few samples for one step.
+    public init(_ assignment: Assignment, experts: Int, remaining: Int) throws {
+        sizes = (0..<experts).map { assignment.size(of: $0) }
+        let total = Double(max(1, assignment.expert.count))
+        steps = sizes.map { Int((Double($0) / total * Double(remaining)).rounded()) }
+        if let idle = steps.firstIndex(of: 0) {
+            throw Failure(
+                .badData, "expert \(idle)", "owns \(sizes[idle]) samples, too few for one of \(remaining) steps",
+                remedy: "Lower experts, or balance the clusters")
+        }
+    }
+
+    /// Writes the seed's checkpoint, the assignment, the recipes and `experts.yaml` into the folder.
+    public func write(_ recipe: ExpertsRecipe, _ seed: Seed, _ assignment: Assignment, to folder: String) throws {
+        let manager = FileManager.default
+        let checkpoint = folder + "/seed"
+        try AtomicFile.writeFolder(checkpoint) { target in
+            for name in try manager.contentsOfDirectory(atPath: seed.checkpoint) {
+                do { try manager.copyItem(atPath: "\(seed.checkpoint)/\(name)", toPath: "\(target)/\(name)") } catch {
+                    throw Failure(.io, "\(seed.checkpoint)/\(name)", "cannot be copied: \(error.localizedDescription)")
+                }
+            }
+        }
+        let assigned = folder + "/assignment.safetensors"
+        try assignment.write(to: assigned)
+        func quoted(_ text: String) -> String { JSON.string(text).text() }
+        for expert in sizes.indices {
+            var file = try YAMLFile(seed.recipe)
+            for key in ["epochs", "steps", "evaluations", "about"] { file.remove(key) }
+            try file.set("about=\(quoted("expert \(expert) of \(folder)"))")
+            try file.set("steps=\(steps[expert])")
+            try file.set("continue={checkpoint: \(quoted(checkpoint)), total: \(seed.total)}")
+            try file.set(
+                "data.subset={assignment: \(quoted(assigned)), expert: \(expert), out_of_cluster: \(recipe.outOfCluster)}"
+            )
+            try AtomicFile.write(file.text(), to: "\(folder)/expert-\(expert).yaml")
+        }
+        try ExpertsFolder.write(
+            to: folder, sizes.indices.map { ($0, sizes[$0], steps[$0]) }, split: recipe.split, router: recipe.router)
+    }
+}

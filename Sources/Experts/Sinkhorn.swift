@@ -1,0 +1,63 @@
+import Foundation
+import Support
+
+/// The transport plan between points and centres whose two marginals are uniform.
+///
+/// Sinkhorn and Knopp 1967; for clustering Caron et al. 2020, arXiv:2006.09882: exp(values / epsilon) with rows and
+/// columns scaled in turn until both sums are right.
+public enum Sinkhorn {
+    /// - Parameters:
+    ///   - values: [N,k]
+    ///   - epsilon: the smaller, the closer to a hard assignment and the more turns it takes
+    ///   - tolerance: of the marginals, relative
+    /// - Returns: [N,k]; every row sums to 1/N, every column to 1/k
+    /// - Throws: `Failure(.badData)` when the marginals are not reached.
+    public static func plan(
+        _ values: [Float], centres: Int, epsilon: Double = 0.05, tolerance: Double = 1e-7, turns: Int = 20_000
+    ) throws -> [Double] {
+        let count = values.count / centres
+        var plan = [Double](repeating: 0, count: values.count)
+        for row in 0..<count {
+            let range = row * centres..<(row + 1) * centres
+            let largest = Double(values[range].max()!)
+            for index in range { plan[index] = exp((Double(values[index]) - largest) / epsilon) }
+        }
+        var rows = [Double](repeating: 1, count: count)
+        var columns = [Double](repeating: 1, count: centres)
+        for _ in 0..<turns {
+            // Rows first, then the columns; how far the columns were off says how far the plan is.
+            var sums = [Double](repeating: 0, count: centres)
+            plan.withUnsafeBufferPointer { plan in
+                for row in 0..<count {
+                    let start = plan.baseAddress! + row * centres
+                    var sum = 0.0
+                    for c in 0..<centres { sum += start[c] * columns[c] }
+                    rows[row] = 1 / (sum * Double(count))
+                    for c in 0..<centres { sums[c] += start[c] * rows[row] }
+                }
+            }
+            var worst = 0.0
+            for c in 0..<centres {
+                let next = 1 / (sums[c] * Double(centres))
+                worst = max(worst, abs(sums[c] * columns[c] * Double(centres) - 1))
+                columns[c] = next
+            }
+            guard worst.isFinite else { break }
+            if worst <= tolerance {
+                for index in plan.indices { plan[index] *= rows[index / centres] * columns[index % centres] }
+                return plan
+            }
+        }
+        throw Failure(
+            .badData, "sinkhorn", "the marginals were not reached in \(turns) turns",
+            remedy: "Raise clusters.epsilon, or balance by auction")
+    }
+
+    /// Each point's largest share of the plan.
+    public static func assign(_ values: [Float], centres: Int, epsilon: Double) throws -> [Int] {
+        let plan = try plan(values, centres: centres, epsilon: epsilon, tolerance: 1e-4)
+        return (0..<plan.count / centres).map { row in
+            (0..<centres).max { plan[row * centres + $0] < plan[row * centres + $1] }!
+        }
+    }
+}
