@@ -7,7 +7,7 @@ import Support
 struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Zero-shot classification and retrieval.",
-        subcommands: [EvalZeroShot.self, EvalRetrieval.self])
+        subcommands: [EvalZeroShot.self, EvalRetrieval.self, EvalCompare.self])
 }
 
 struct EvalOptions: ParsableArguments {
@@ -17,6 +17,7 @@ struct EvalOptions: ParsableArguments {
     @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
     @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
+    @Option(help: "Write every image's answer to this file, a JSON object a line.") var answers: String?
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
@@ -30,11 +31,39 @@ struct EvalOptions: ParsableArguments {
         let model = try Ensemble(model, ensemble.options, on: machine.device())
         let result = try Evaluator(task: task, data: data, images: images).shown(model)
         if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
+        if let answers { try AtomicFile.write(result.answerLines, to: answers) }
         if json {
             print(result.json.text(indent: 2))
         } else {
             print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
             for line in result.lines + (result.experts?.lines ?? []) { print(line) }
+        }
+    }
+}
+
+struct EvalCompare: DiptychCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare", abstract: "The difference of two runs on the same images, with its interval.",
+        discussion: """
+            Reads what --answers wrote. Several files on each side, such as those of several seeds, are taken together.
+
+            EXAMPLE
+              diptych eval compare --base dense-0.jsonl --base dense-1.jsonl --other experts-0.jsonl --other experts-1.jsonl
+            """)
+    @Option(parsing: .singleValue, help: "Answers of the run to compare with.") var base: [String]
+    @Option(parsing: .singleValue, help: "Answers of the other run.") var other: [String]
+    @Flag(help: "Print JSON on standard output.") var json = false
+
+    func execute() throws {
+        let comparison = try PairedComparison(base, against: other)
+        if json { return print(comparison.json.text(indent: 2)) }
+        print("\(comparison.count) images, other - base, 95 % intervals")
+        for value in comparison.values {
+            let name = value.name.padding(toLength: max(26, value.name.count), withPad: " ", startingAt: 0)
+            print(
+                String(
+                    format: "  \(name) %.4f - %.4f = %+.4f  [%+.4f, %+.4f]", value.other, value.base,
+                    value.other - value.base, value.low, value.high))
         }
     }
 }

@@ -65,14 +65,16 @@ extension Doctor {
             var (lastImage, lastText): (Tensor?, Tensor?)
             _ = model.image(images) { lastImage = $1 }
             _ = model.text(texts, isPacked: false) { lastText = $1 }
-            guard case .transformer(let tower) = model.image, let lastImage, let lastText else { return }
+            guard case .transformer(let tower) = model.image, case .transformer(let text) = model.text, let lastImage,
+                let lastText
+            else { return }
             // transformers norms SigLIP's image tokens before it hands them out, CLIP's after.
             let image = folder.isSigLIP ? tower.normAfter(lastImage) : lastImage
             hidden.compare(
                 "vision_last_hidden_state", try expected.floats("vision_last_hidden_state"), image.floats)
             hidden.compare(
                 "text_last_hidden_state", try expected.floats("text_last_hidden_state"),
-                model.text.norm(lastText).floats)
+                text.norm(lastText).floats)
         }
         return [hidden.result] + (try features(model, images, texts, expected))
     }

@@ -34,7 +34,8 @@ public struct Blueprint: Sendable, Equatable {
             config["vision_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
         text = try TextShape(config["text_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
         hasCaptionDecoder = config["multimodal_cfg"]?.object != nil
-        hasTextPrefix = try top.bool("custom_text", default: false) || hasCaptionDecoder
+        hasTextPrefix =
+            try top.bool("custom_text", default: false) || hasCaptionDecoder || text.sentence != nil
         initialLogScale = Float(try top.number("init_logit_scale", default: 2.6592600369327783))
         initialLogitBias = config["init_logit_bias"]?.number.map { Float($0) }
     }
@@ -64,8 +65,14 @@ public struct TextShape: Sendable, Equatable {
     public var projection: Projection
     public var embedWidth: Int
     public var padding: Int
+    /// A BERT encoder in place of the transformer; `blocks` are then its own.
+    public var sentence: SentenceTowerShape?
 
     init(_ json: JSON, embedWidth: Int, quickGELU: Bool, path: String) throws {
+        if json["hf_model_name"]?.string != nil {
+            self = try TextShape(sentence: json, embedWidth: embedWidth, path: path)
+            return
+        }
         let cfg = try ConfigReader(
             json, path: path, section: "text_cfg",
             known: [
@@ -106,5 +113,40 @@ public struct TextShape: Sendable, Equatable {
             classToken = try cfg.bool("correct_cls_mask", default: false) ? .exact : .legacy
         }
         self.embedWidth = embedWidth
+    }
+}
+
+extension TextShape {
+    /// open_clip's towers of transformers' models. Their sizes stand in `hf_config`, a key of our own that holds
+    /// transformers' `config.json`: open_clip fetches that file instead.
+    fileprivate init(sentence json: JSON, embedWidth: Int, path: String) throws {
+        let cfg = try ConfigReader(
+            json, path: path, section: "text_cfg",
+            known: [
+                "hf_model_name", "hf_tokenizer_name", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type",
+                "hf_config", "context_length", "tokenizer_kwargs", "output_tokens",
+            ])
+        guard let config = json["hf_config"], config.object != nil else {
+            throw cfg.wrong("hf_config", "is missing: name the encoder's folder in the recipe, text_encoder: FOLDER")
+        }
+        let encoder = try SentenceShape(config, path: path)
+        contextLength = try cfg.integer("context_length", default: 77)
+        guard contextLength <= encoder.positions else {
+            throw cfg.wrong("context_length", "\(contextLength), the encoder has \(encoder.positions) positions")
+        }
+        let projection: SentenceTowerShape.Projection = try cfg.choice(
+            "hf_proj_type", default: "mlp", ["linear": .linear, "mlp": .mlp, "none": .none])
+        if projection == .none, encoder.blocks.width != embedWidth {
+            throw cfg.wrong("hf_proj_type", "without a projection embed_dim must be \(encoder.blocks.width)")
+        }
+        padding = config["pad_token_id"]?.integer ?? 0
+        sentence = SentenceTowerShape(
+            encoder: encoder,
+            pooling: try cfg.choice(
+                "hf_pooler_type", default: "mean_pooler",
+                ["mean_pooler": .mean, "cls_last_hidden_state_pooler": .first]),
+            projection: projection, padding: Int32(padding))
+        (vocabulary, blocks, isCausal) = (encoder.vocabulary, encoder.blocks, false)
+        (classToken, pooling, self.projection, self.embedWidth) = (nil, .last, .none, embedWidth)
     }
 }

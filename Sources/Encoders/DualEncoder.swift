@@ -7,7 +7,7 @@ import TensorCore
 public struct DualEncoder: Module {
     public let blueprint: Blueprint
     public var image: ImageTower
-    public var text: TextTransformer
+    public var text: TextTower
     /// The logarithm of the logit scale, [] (or [1] in some files)
     public var logScale: Parameter
     public var logitBias: Parameter?
@@ -18,17 +18,17 @@ public struct DualEncoder: Module {
         logScale = try source.parameter("logit_scale", shape, .constant(blueprint.initialLogScale))
         logitBias = try blueprint.initialLogitBias.map { try source.parameter("logit_bias", shape, .constant($0)) }
         image = try ImageTower(source, blueprint.vision)
-        text = try TextTransformer(source, blueprint.text, prefix: blueprint.hasTextPrefix ? "text." : "")
+        text = try TextTower(source, blueprint.text, prefix: blueprint.hasTextPrefix ? "text." : "")
     }
 
     public var device: any Device { logScale.value.device }
 
     /// Recompute every block in the backward pass (gradient checkpointing).
     public var isCheckpointed: Bool {
-        get { text.transformer.isCheckpointed }
+        get { text.isCheckpointed }
         set {
             image.isCheckpointed = newValue
-            text.transformer.isCheckpointed = newValue
+            text.isCheckpointed = newValue
         }
     }
 

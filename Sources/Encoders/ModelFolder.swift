@@ -63,6 +63,12 @@ public struct ModelFolder: Sendable {
                 "The image tower has sizes that timm does not register (`timm_model_kwargs` in \(configName)): Diptych "
                     + "reads this folder, open_clip cannot build it.\n", to: path + "/README.md")
         }
+        if model.blueprint.text.sentence != nil {
+            try AtomicFile.write(
+                "The text tower is a BERT encoder whose sizes stand in `hf_config` in \(configName). open_clip takes no "
+                    + "such key: it needs it removed, and `hf_model_name` to be a name or folder that transformers can read.\n",
+                to: path + "/README.md")
+        }
         let tensors = model.state.map { parameter in
             parameter.role == .counter
                 ? FileTensor(parameter.name, counter: Int64(parameter.value.scalar))

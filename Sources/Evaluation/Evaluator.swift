@@ -26,6 +26,8 @@ public struct EvaluationResult: Sendable {
     /// Images that the protocol leaves out: those without a label in a multi-label set.
     public let skipped: Int
     public let seconds: Double
+    /// Every image's key, best classes (of a classification) and part in each metric, in order.
+    public let answers: [(key: String, classes: [Int], hits: [String: Double])]
     /// A few samples with the model's answers, when they were asked for.
     public let examples: [EvaluationExample]
     /// What the router did, for an ensemble of several.
@@ -43,6 +45,17 @@ public struct EvaluationResult: Sendable {
             "seconds": .number(seconds),
         ]
         return experts.map { json.setting("experts", to: $0.json) } ?? json
+    }
+
+    /// A JSON object a line for every image: what `PairedComparison` reads.
+    public var answerLines: String {
+        answers.map { key, classes, hits in
+            let line: JSON = [
+                "key": .string(key), "classes": .array(classes.map { .integer($0) }),
+                "hits": .object(hits.mapValues { .number($0) }),
+            ]
+            return line.text() + "\n"
+        }.joined()
     }
 
     /// "acc1 0.912 [0.899, 0.924]", a line each.
@@ -107,7 +120,10 @@ public struct Evaluator: Sendable {
         return EvaluationResult(
             dataset: task.name, model: ensemble.name, task: task.kind, values: values,
             protocolHash: protocolHash(ensemble.first), samples: items.count, skipped: set.skipped,
-            seconds: Machine.now() - start, examples: try shown(outcome, texts, features.owner, count: examples),
+            seconds: Machine.now() - start,
+            answers: items.indices.map {
+                (items[$0].key, outcome.top.isEmpty ? [] : outcome.top[$0], outcome.hits[$0])
+            }, examples: try shown(outcome, texts, features.owner, count: examples),
             experts: isRouted
                 ? ExpertsAudit(
                     task: task, route: route, each: each, ensemble: ensemble, values: values,

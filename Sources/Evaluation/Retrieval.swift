@@ -121,14 +121,35 @@ public enum Retrieval {
         func order(_ image: Int) -> [Int] { texts[image * limit..<(image + 1) * limit].map { Int($0) } }
     }
 
+    /// Of every image, the share of its texts that find it and whether it finds one of them, for each K.
+    static func hits(_ ranks: Ranks, owner: [Int]) -> [[String: Double]] {
+        texts(of: owner, images: ranks.imageToText.count).enumerated().map { image, own in
+            var hits: [String: Double] = [:]
+            for k in cuts {
+                hits[textRecall(k)] = ranks.imageToText[image] < k ? 1 : 0
+                hits[imageRecall(k)] = Double(own.count { ranks.textToImage[$0] < k }) / Double(max(1, own.count))
+            }
+            return hits
+        }
+    }
+
+    private static let cuts = [1, 5, 10]
+    private static func imageRecall(_ k: Int) -> String { "image_retrieval_recall@\(k)" }
+    private static func textRecall(_ k: Int) -> String { "text_retrieval_recall@\(k)" }
+
+    private static func texts(of owner: [Int], images: Int) -> [[Int]] {
+        var texts = [[Int]](repeating: [], count: images)
+        for (text, image) in owner.enumerated() { texts[image].append(text) }
+        return texts
+    }
+
     /// CLIP_benchmark's names: image_retrieval is text to image, text_retrieval image to text (a hit when
     /// any own text is among the first K). Intervals resample images together with all their texts.
     public static func metrics(_ ranks: Ranks, owner: [Int]) -> [Metric] {
-        var texts = [[Int]](repeating: [], count: ranks.imageToText.count)
-        for (text, image) in owner.enumerated() { texts[image].append(text) }
-        return [1, 5, 10].flatMap { k in
+        let texts = texts(of: owner, images: ranks.imageToText.count)
+        return cuts.flatMap { k in
             [
-                Metric("image_retrieval_recall@\(k)", count: texts.count) { [texts] sample in
+                Metric(imageRecall(k), count: texts.count) { sample in
                     var (hits, all) = (0, 0)
                     for image in sample {
                         all += texts[image].count
@@ -136,7 +157,7 @@ public enum Retrieval {
                     }
                     return Double(hits) / Double(max(1, all))
                 },
-                .mean("text_retrieval_recall@\(k)", ranks.imageToText.map { $0 < k ? 1 : 0 }),
+                .mean(textRecall(k), ranks.imageToText.map { $0 < k ? 1 : 0 }),
             ]
         }
     }

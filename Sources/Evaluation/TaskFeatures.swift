@@ -37,6 +37,8 @@ struct TaskFeatures {
         let metrics: [Metric]
         /// Classification: the best classes of every image.
         let top: [[Int]]
+        /// Of every image, what it adds to each metric.
+        let hits: [[String: Double]]
         /// Of text to image where the two differ.
         let rows: Rows
     }
@@ -64,17 +66,29 @@ struct TaskFeatures {
                 min(5, classes), images: tensor(rows.images, imageCount, rows.width),
                 weights: tensor(rows.texts, classes, rows.width))
             return Outcome(
-                metrics: Classification.metrics(top: top, targets: targets, classes: classes), top: top, rows: rows)
+                metrics: Classification.metrics(top: top, targets: targets, classes: classes), top: top,
+                hits: zip(top, targets).map { answers, own in
+                    [
+                        "acc1": own.contains(answers[0]) ? 1 : 0,
+                        "acc5": answers.contains { own.contains($0) } ? 1 : 0,
+                    ]
+                }, rows: rows)
         case (.retrieval, .task(let weights)):
             let rows = rows({ _ in weights }, weights.indices.filter { weights[$0] > 0 })
-            return Outcome(metrics: Retrieval.metrics(ranks(rows), owner: owner), top: [], rows: rows)
+            return retrieval(ranks(rows), rows)
         case (.retrieval, .captions(let task, let each)):
             let used = task.indices.filter { member in each.contains { $0[member] > 0 } }
             let toText = ranks(rows({ _ in task }, task.indices.filter { task[$0] > 0 }))
             let rows = rows({ each[$0] }, used)
             let ranks = Retrieval.Ranks(textToImage: ranks(rows).textToImage, imageToText: toText.imageToText)
-            return Outcome(metrics: Retrieval.metrics(ranks, owner: owner), top: [], rows: rows)
+            return retrieval(ranks, rows)
         }
+    }
+
+    private func retrieval(_ ranks: Retrieval.Ranks, _ rows: Rows) -> Outcome {
+        Outcome(
+            metrics: Retrieval.metrics(ranks, owner: owner), top: [], hits: Retrieval.hits(ranks, owner: owner),
+            rows: rows)
     }
 
     private func ranks(_ rows: Rows) -> Retrieval.Ranks {

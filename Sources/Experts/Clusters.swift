@@ -154,8 +154,8 @@ public struct Clusters: Sendable {
             for caption in captions { for word in words[caption] { here[word, default: 0] += 1 } }
             let scored = here.filter { $0.value > 1 || captions.count < 4 }.map { word, found in
                 let lift = Double(found) / Double(captions.count) * Double(words.count) / Double(everywhere[word]!)
-                return (word: word, score: Double(found) * log(lift))
-            }
+                return (word: word, lift: lift, score: Double(found) * log(lift))
+            }.filter { $0.lift > 1.3 }
             return scored.sorted { ($1.score, $0.word) < ($0.score, $1.word) }.prefix(count).map(\.word)
                 .joined(separator: ", ")
         }

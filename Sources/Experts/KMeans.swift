@@ -49,7 +49,7 @@ public struct KMeans: Sendable {
     }
 
     /// - Parameter points: [N,D]
-    /// - Throws: `Failure(.badData)` for fewer points than clusters, or when Sinkhorn does not settle.
+    /// - Throws: `Failure(.badData)` for fewer points than clusters.
     public func fit(_ points: [Float], width: Int, on device: any Device) throws -> Fit {
         let count = points.count / width
         guard count >= clusters else {
@@ -59,13 +59,13 @@ public struct KMeans: Sendable {
         }
         var best: Fit?
         for restart in 0..<max(1, restarts) {
-            let fit = try fit(points, width, restart, device)
+            let fit = fit(points, width, restart, device)
             if fit.inertia < best?.inertia ?? .infinity { best = fit }
         }
         return best!
     }
 
-    private func fit(_ points: [Float], _ width: Int, _ restart: Int, _ device: any Device) throws -> Fit {
+    private func fit(_ points: [Float], _ width: Int, _ restart: Int, _ device: any Device) -> Fit {
         let count = points.count / width
         var random = RandomStream(seed: seed, purpose: "k-means", sample: restart)
         var centres = start(points, width, &random, device)
@@ -81,7 +81,7 @@ public struct KMeans: Sendable {
             assigned.reserveCapacity(count)
             for range in chunks(count) {
                 let distances = Self.squaredDistances(points, range, centres, width, device)
-                let choice = try assign(distances)
+                let choice = assign(distances)
                 for (offset, c) in choice.enumerated() {
                     let distance = distances[offset * clusters + c]
                     inertia += Double(distance)
@@ -122,7 +122,7 @@ public struct KMeans: Sendable {
         return (0..<whole).map { $0 * size..<($0 == whole - 1 ? count : ($0 + 1) * size) }
     }
 
-    private func assign(_ distances: [Float]) throws -> [Int] {
+    private func assign(_ distances: [Float]) -> [Int] {
         switch balance {
         case .none:
             return (0..<distances.count / clusters).map { row in
@@ -130,7 +130,7 @@ public struct KMeans: Sendable {
                 return (0..<clusters).min { distances[start + $0] < distances[start + $1] }!
             }
         case .auction: return Auction.assign(distances.map { -$0 }, centres: clusters)
-        case .sinkhorn: return try Sinkhorn.assign(distances.map { -$0 }, centres: clusters, epsilon: epsilon)
+        case .sinkhorn: return Sinkhorn.assign(distances.map { -$0 }, centres: clusters, epsilon: epsilon)
         }
     }
 

@@ -15,6 +15,25 @@ public enum Sinkhorn {
     public static func plan(
         _ values: [Float], centres: Int, epsilon: Double = 0.05, tolerance: Double = 1e-7, turns: Int = 20_000
     ) throws -> [Double] {
+        let (plan, isReached) = scaled(values, centres, epsilon, tolerance, turns)
+        guard isReached else {
+            throw Failure(
+                .badData, "sinkhorn", "the marginals were not reached in \(turns) turns", remedy: "Raise epsilon")
+        }
+        return plan
+    }
+
+    /// Each point's largest share of the plan after at most 50 turns: for fitting centres, near enough to even.
+    static func assign(_ values: [Float], centres: Int, epsilon: Double) -> [Int] {
+        let plan = scaled(values, centres, epsilon, 1e-4, 50).plan
+        return (0..<plan.count / centres).map { row in
+            (0..<centres).max { plan[row * centres + $0] < plan[row * centres + $1] }!
+        }
+    }
+
+    private static func scaled(
+        _ values: [Float], _ centres: Int, _ epsilon: Double, _ tolerance: Double, _ turns: Int
+    ) -> (plan: [Double], isReached: Bool) {
         let count = values.count / centres
         var plan = [Double](repeating: 0, count: values.count)
         for row in 0..<count {
@@ -24,6 +43,7 @@ public enum Sinkhorn {
         }
         var rows = [Double](repeating: 1, count: count)
         var columns = [Double](repeating: 1, count: centres)
+        var isReached = false
         for _ in 0..<turns {
             // Rows first, then the columns; how far the columns were off says how far the plan is.
             var sums = [Double](repeating: 0, count: centres)
@@ -38,26 +58,15 @@ public enum Sinkhorn {
             }
             var worst = 0.0
             for c in 0..<centres {
-                let next = 1 / (sums[c] * Double(centres))
+                // A centre so far from all points that nothing is left of it keeps its scale.
+                guard sums[c] > 1e-300 else { continue }
                 worst = max(worst, abs(sums[c] * columns[c] * Double(centres) - 1))
-                columns[c] = next
+                columns[c] = 1 / (sums[c] * Double(centres))
             }
-            guard worst.isFinite else { break }
-            if worst <= tolerance {
-                for index in plan.indices { plan[index] *= rows[index / centres] * columns[index % centres] }
-                return plan
-            }
+            isReached = worst <= tolerance
+            if isReached { break }
         }
-        throw Failure(
-            .badData, "sinkhorn", "the marginals were not reached in \(turns) turns",
-            remedy: "Raise clusters.epsilon, or balance by auction")
-    }
-
-    /// Each point's largest share of the plan.
-    public static func assign(_ values: [Float], centres: Int, epsilon: Double) throws -> [Int] {
-        let plan = try plan(values, centres: centres, epsilon: epsilon, tolerance: 1e-4)
-        return (0..<plan.count / centres).map { row in
-            (0..<centres).max { plan[row * centres + $0] < plan[row * centres + $1] }!
-        }
+        for index in plan.indices { plan[index] *= rows[index / centres] * columns[index % centres] }
+        return (plan, isReached)
     }
 }

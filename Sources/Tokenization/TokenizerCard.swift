@@ -82,6 +82,19 @@ public struct TokenizerCard: Sendable {
     }
 }
 
+extension TokenizerCard {
+    /// Puts card and vocabulary into a folder of their own.
+    public func copy(to target: String) throws {
+        try AtomicFile.makeFolder(target)
+        let card =
+            FileManager.default.fileExists(atPath: folder + "/card.yaml")
+            ? try readFile(folder + "/card.yaml")
+            : Data("kind: \(kind.rawValue)\nfile: \(file)\nuncased: \(isUncased)\n".utf8)
+        try AtomicFile.write(card, to: target + "/card.yaml")
+        try AtomicFile.write(readFile(folder + "/" + file), to: target + "/" + file)
+    }
+}
+
 /// Where set-up keeps files that cannot live in the project.
 public var cacheFolder: String {
     let environment = ProcessInfo.processInfo.environment

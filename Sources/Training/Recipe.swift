@@ -43,6 +43,8 @@ public struct Recipe {
     public let preprocess: JSON
     public let initialModel: String?
     public let continuation: Continuation?
+    /// The folder of a sentence encoder that the text tower starts from.
+    public let textEncoder: String?
     /// Patterns of parameter names that stay as they are (`visual.*`).
     public let frozen: [String]
     public let tokenizer: String
@@ -92,6 +94,7 @@ public struct Recipe {
         seed = UInt64(try top.integer("seed", default: 0))
         objective = try top.choice("objective", default: .softmax)
         initialModel = try top.optionalString("init_from")
+        textEncoder = try top.optionalString("text_encoder")
         let continued = try top.section("continue")
         continuation =
             try top.has("continue")
@@ -120,7 +123,10 @@ public struct Recipe {
             }
         } else {
             modelPath = try top.string("model")
-            modelConfig = Self.withStart(of: objective, try JSON(file: modelPath))
+            let config = try JSON(file: modelPath)
+            modelConfig = Self.withStart(
+                of: objective,
+                try textEncoder.map { try Self.config(config, withText: SentenceFolder($0)) } ?? config)
             preprocess = try Self.preprocess(top)
         }
 
@@ -220,6 +226,16 @@ public struct Recipe {
         }
         members["fill_color"] = try section.optionalInteger("fill_color", in: 0...255).map { .integer($0) }
         return .object(members)
+    }
+
+    /// The configuration with the sizes of the sentence encoder that its text tower is.
+    private static func config(_ config: JSON, withText folder: SentenceFolder) throws -> JSON {
+        guard let text = config["text_cfg"], text["hf_model_name"] != nil else {
+            throw Failure(
+                .badData, folder.path, "text_encoder: the model's text_cfg has no hf_model_name",
+                remedy: "See Recipes/models/flickr8k-locked-text.json")
+        }
+        return config.setting("text_cfg", to: text.setting("hf_config", to: folder.config))
     }
 
     /// The configuration with the logit scale and bias its objective starts with, where it states none.

@@ -208,10 +208,7 @@ public final class Trainer {
         try ModelFolder.write(model, preprocess: preprocess.json, to: folder)
         let card = try TokenizerCard(recipe.tokenizer)
         guard card.kind != .clipBPE else { return }
-        try AtomicFile.makeFolder(folder + "/tokenizer")
-        for name in ["card.yaml", card.file] {
-            try AtomicFile.write(readFile(recipe.tokenizer + "/" + name), to: folder + "/tokenizer/" + name)
-        }
+        try card.copy(to: folder + "/tokenizer")
     }
 
     private func notFinite(_ loss: Float, _ gradients: Gradients, _ batch: Batch) -> Failure {

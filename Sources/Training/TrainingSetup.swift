@@ -73,7 +73,11 @@ public struct TrainingSetup {
         } else if let initial = recipe.initialModel {
             model = try ModelFolder.load(blueprint, weights: initial + "/" + ModelFolder.weightsName, on: device)
         } else {
-            model = try DualEncoder(FreshParameters(on: device, seed: recipe.seed), blueprint)
+            let fresh = FreshParameters(on: device, seed: recipe.seed)
+            model =
+                try recipe.textEncoder.map {
+                    try DualEncoder(PretrainedText(fresh, SentenceFolder($0), on: device), blueprint)
+                } ?? DualEncoder(fresh, blueprint)
         }
         model.isCheckpointed = recipe.isCheckpointed
         for pattern in recipe.frozen where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {

@@ -121,7 +121,9 @@ struct ExpertsEval: DiptychCommand {
         try AtomicFile.makeFolder(folder + "/evals")
         for evaluator in evaluators {
             let result = try evaluator.shown(models, audit: true)
-            try AtomicFile.write(result.json.text(indent: 2) + "\n", to: "\(folder)/evals/\(result.dataset).json")
+            let path = "\(folder)/evals/\(result.dataset)"
+            try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
+            try AtomicFile.write(result.answerLines, to: path + ".answers.jsonl")
             print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
             for line in result.lines + (result.experts?.lines ?? []) { print(line) }
         }

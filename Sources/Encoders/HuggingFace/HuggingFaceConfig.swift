@@ -145,6 +145,7 @@ enum HuggingFaceConfig {
         }
         guard case .transformer(let image) = blueprint.vision else { throw refused("an image tower of another kind") }
         let text = blueprint.text
+        guard text.sentence == nil else { throw refused("a BERT encoder as text tower") }
         func shape(_ blocks: TransformerShape) -> [String: JSON] {
             let activation =
                 switch blocks.activation {

@@ -1,0 +1,136 @@
+import Layers
+import TensorCore
+
+/// The text tower of a model, whichever it is.
+public enum TextTower: Module {
+    case transformer(TextTransformer)
+    case sentence(SentenceTower)
+
+    init(_ source: some ParameterSource, _ shape: TextShape, prefix: String) throws {
+        if let sentence = shape.sentence {
+            self = .sentence(try SentenceTower(source, sentence, embedWidth: shape.embedWidth, prefix: prefix))
+        } else {
+            self = .transformer(try TextTransformer(source, shape, prefix: prefix))
+        }
+    }
+
+    /// - Parameters:
+    ///   - tokens: [B,T]
+    ///   - isPacked: see `TextTransformer`; a sentence encoder never computes padding
+    ///   - trace: sees the tokens after each block
+    /// - Returns: [B,E], not normalised
+    public func callAsFunction(_ tokens: TokenBatch, isPacked: Bool = true, trace: ((Int, Tensor) -> Void)? = nil)
+        -> Tensor
+    {
+        switch self {
+        case .transformer(let tower): tower(tokens, isPacked: isPacked, trace: trace)
+        case .sentence(let tower): tower(tokens, trace: trace)
+        }
+    }
+
+    /// Recompute every block in the backward pass. A sentence encoder keeps its values.
+    var isCheckpointed: Bool {
+        get { if case .transformer(let tower) = self { tower.transformer.isCheckpointed } else { false } }
+        set {
+            guard case .transformer(var tower) = self else { return }
+            tower.transformer.isCheckpointed = newValue
+            self = .transformer(tower)
+        }
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        switch self {
+        case .transformer(var tower):
+            try tower.visit(body)
+            self = .transformer(tower)
+        case .sentence(var tower):
+            try tower.visit(body)
+            self = .sentence(tower)
+        }
+    }
+}
+
+/// A BERT encoder as text tower, as open_clip's `hf_model_name`: pooled, then projected. With the encoder frozen it
+/// is the text half of locked-text tuning (Zhai et al. 2021, arXiv:2111.07991, the towers' roles exchanged).
+public struct SentenceTower: Module {
+    let shape: SentenceTowerShape
+    public var encoder: SentenceEncoder
+    var projection: [Parameter]  // [E,D]; or [H,D] and [E,H]
+
+    init(_ source: some ParameterSource, _ shape: SentenceTowerShape, embedWidth: Int, prefix: String) throws {
+        self.shape = shape
+        encoder = try SentenceEncoder(source, shape.encoder, prefix: prefix + "transformer.")
+        let width = shape.encoder.blocks.width
+        func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws -> Parameter {
+            try source.parameter(prefix + name, [outputs, inputs], .fanIn(inputs))
+        }
+        switch shape.projection {
+        case .none: projection = []
+        case .linear: projection = [try matrix("proj.weight", width, embedWidth)]
+        case .mlp:
+            let hidden = (width + embedWidth) / 2
+            projection = [
+                try matrix("proj.0.weight", width, hidden), try matrix("proj.2.weight", hidden, embedWidth),
+            ]
+        }
+    }
+
+    func callAsFunction(_ tokens: TokenBatch, trace: ((Int, Tensor) -> Void)?) -> Tensor {
+        // Padding takes no part; a text of nothing else keeps its first token.
+        let texts = (0..<tokens.count).map { row in
+            let kept = tokens[row].filter { $0 != shape.padding }
+            return kept.isEmpty ? [tokens[row].first!] : kept
+        }
+        let segments = Segments(lengths: texts.map(\.count))
+        let x = encoder(texts.flatMap { $0 }, segments, trace: trace)
+        let pooled: Tensor
+        switch shape.pooling {
+        case .mean: pooled = segmentMean(x, segments)
+        case .first:
+            let starts = (0..<segments.count).map { Int32(segments.offsets[$0]) }
+            pooled = gatherRows(x, x.device.tensor(starts, shape: [starts.count]))
+        }
+        switch shape.projection {
+        case .none: return pooled
+        case .linear: return linear(pooled, weight: projection[0].value)
+        case .mlp:
+            return linear(
+                linear(pooled, weight: projection[0].value, activation: .gelu), weight: projection[1].value)
+        }
+    }
+
+    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try encoder.visit(body)
+        for index in projection.indices { try body(&projection[index]) }
+    }
+}
+
+public struct SentenceTowerShape: Sendable, Equatable {
+    public enum Pooling: Sendable, Equatable { case mean, first }
+    public enum Projection: Sendable, Equatable { case none, linear, mlp }
+
+    public let encoder: SentenceShape
+    public let pooling: Pooling
+    public let projection: Projection
+    let padding: Int32
+}
+
+/// New parameters, but for the sentence encoder of the text tower, which comes from its folder.
+public struct PretrainedText<Rest: ParameterSource>: ParameterSource {
+    private let rest: Rest
+    private let pretrained: FileParameters
+
+    public init(_ rest: Rest, _ folder: SentenceFolder, on device: any Device) throws {
+        self.rest = rest
+        pretrained = try folder.source(on: device)
+    }
+
+    /// The names that it gives.
+    public static var prefix: String { "text.transformer." }
+
+    public func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter {
+        guard name.hasPrefix(Self.prefix) else { return try rest.parameter(name, shape, initial) }
+        let found = try pretrained.parameter(String(name.dropFirst(Self.prefix.count)), shape, initial)
+        return Parameter(name: name, value: found.value)
+    }
+}
