@@ -40,36 +40,47 @@ static uint8_t times(int a, int b) {
     return (uint8_t)(((t >> 8) + t) >> 8);
 }
 
-static void convert_row(const uint8_t *in, uint8_t *out, int width, int components, int is_inverted) {
+void cc_cmyk_to_rgb(const uint8_t *cmy, const uint8_t *black, size_t pixels, uint8_t *rgb) {
+    for (size_t i = 0; i < pixels; i++)
+        for (int k = 0; k < 3; k++) {
+            int value = (255 - black[i]) - times(cmy[3 * i + k], 255 - black[i]);
+            rgb[3 * i + k] = (uint8_t)(value < 0 ? 0 : value);
+        }
+}
+
+// Grey to RGB; CMYK to C, M, Y and K apart.
+static void split_row(const uint8_t *in, uint8_t *out, uint8_t *black, int width, int components, int is_inverted) {
     for (int x = 0; x < width; x++) {
         if (components == 1) {
             out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = in[x];
-        } else {  // CMYK
-            int c[4];
-            for (int k = 0; k < 4; k++) c[k] = is_inverted ? 255 - in[4 * x + k] : in[4 * x + k];
-            for (int k = 0; k < 3; k++) {
-                int value = (255 - c[3]) - times(c[k], 255 - c[3]);
-                out[3 * x + k] = (uint8_t)(value < 0 ? 0 : value);
+        } else {
+            for (int k = 0; k < 4; k++) {
+                uint8_t value = is_inverted ? 255 - in[4 * x + k] : in[4 * x + k];
+                if (k < 3) out[3 * x + k] = value;
+                else black[x] = value;
             }
         }
     }
 }
 
-int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, cc_image *image) {
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_image *image) {
     struct jpeg_decompress_struct info;
     error_state state;
     uint8_t *volatile pixels = NULL;
     uint8_t *volatile row = NULL;
+    uint8_t *volatile black = NULL;
     info.err = jpeg_std_error(&state.base);
     state.base.error_exit = on_error;
     state.base.output_message = on_message;
     state.code = CC_DAMAGED;
     state.message = image->message;
-    image->pixels = NULL;
+    image->pixels = image->extra = NULL;
+    image->kind = CC_RGB;
     if (setjmp(state.escape)) {
         jpeg_destroy_decompress(&info);
         free(pixels);
         free(row);
+        free(black);
         return state.code;
     }
     jpeg_create_decompress(&info);
@@ -95,10 +106,12 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
     size_t stride = (size_t)info.output_width * 3;
     pixels = malloc(stride * info.output_height);
     row = malloc((size_t)info.output_width * 4);
-    if (!pixels || !row) {
+    if (info.num_components == 4) black = malloc((size_t)info.output_width * info.output_height);
+    if (!pixels || !row || (info.num_components == 4 && !black)) {
         jpeg_destroy_decompress(&info);
         free(pixels);
         free(row);
+        free(black);
         return CC_MEMORY;
     }
     while (info.output_scanline < info.output_height) {
@@ -108,7 +121,8 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
         } else {
             uint8_t *line = row;
             jpeg_read_scanlines(&info, &line, 1);
-            convert_row(row, out, (int)info.output_width, info.output_components, info.saw_Adobe_marker);
+            split_row(row, out, black ? black + (size_t)info.output_width * (info.output_scanline - 1) : NULL,
+                      (int)info.output_width, info.output_components, info.saw_Adobe_marker);
         }
     }
     image->width = (int)info.output_width;
@@ -117,6 +131,13 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
     jpeg_destroy_decompress(&info);
     free(row);
     image->pixels = pixels;
+    if (black && as_opened) {
+        image->kind = CC_CMYK;
+        image->extra = black;
+    } else if (black) {
+        cc_cmyk_to_rgb(pixels, black, (size_t)image->width * (size_t)image->height, pixels);
+        free(black);
+    }
     return CC_OK;
 }
 

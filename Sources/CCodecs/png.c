@@ -34,12 +34,15 @@ static void on_warning(png_structp png, png_const_charp text) {
     (void)text;
 }
 
-int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image) {
+int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image) {
     reader source = {bytes, count, 0, CC_DAMAGED, image->message};
     uint8_t *volatile pixels = NULL;
     uint8_t *volatile raw = NULL;
     png_bytep *volatile rows = NULL;
-    image->pixels = NULL;
+    uint8_t *volatile extra = NULL;
+    image->pixels = image->extra = NULL;
+    image->kind = CC_RGB;
+    memset(image->palette, 0, sizeof image->palette);
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
     if (!info) {
@@ -50,6 +53,7 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *i
         png_destroy_read_struct(&png, &info, NULL);
         free(pixels);
         free(raw);
+        free(extra);
         free((void *)rows);
         return source.code;
     }
@@ -66,6 +70,19 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *i
     int colour = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
     // PIL keeps 16-bit grey as it is and clips it when it makes RGB; other 16-bit images keep their high byte.
     int is_wide_grey = colour == PNG_COLOR_TYPE_GRAY && depth == 16;
+    if (as_opened) {
+        png_colorp entries;
+        int number;
+        if (is_wide_grey) image->kind = CC_GREY16;
+        else if (colour & PNG_COLOR_MASK_ALPHA) image->kind = CC_ALPHA;
+        else if (colour == PNG_COLOR_TYPE_PALETTE || depth == 1) image->kind = CC_INDEXED;
+        if (colour == PNG_COLOR_TYPE_PALETTE && png_get_PLTE(png, info, &entries, &number))
+            for (int i = 0; i < number && i < 256; i++) {
+                image->palette[3 * i] = entries[i].red;
+                image->palette[3 * i + 1] = entries[i].green;
+                image->palette[3 * i + 2] = entries[i].blue;
+            }
+    }
     if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
     if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
     if (depth == 16 && !is_wide_grey) png_set_strip_16(png);
@@ -76,7 +93,8 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *i
     pixels = malloc((size_t)width * height * 3);
     raw = malloc(stride * height);
     rows = malloc(sizeof(png_bytep) * height);
-    if (!pixels || !raw || !rows) {
+    if (image->kind == CC_ALPHA || image->kind == CC_GREY16) extra = malloc((size_t)width * height * 2);
+    if (!pixels || !raw || !rows || ((image->kind == CC_ALPHA || image->kind == CC_GREY16) && !extra)) {
         source.code = CC_MEMORY;
         png_error(png, "out of memory");
     }
@@ -89,6 +107,12 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *i
             if (is_wide_grey) out[0] = out[1] = out[2] = in[0] ? 255 : in[1];
             else if (channels <= 2) out[0] = out[1] = out[2] = in[0];
             else memcpy(out, in, 3);
+            size_t at = (size_t)y * width + x;
+            if (image->kind == CC_ALPHA) extra[at] = in[channels - 1];
+            if (image->kind == CC_GREY16) {
+                extra[2 * at] = in[1];
+                extra[2 * at + 1] = in[0];
+            }
         }
     }
     png_destroy_read_struct(&png, &info, NULL);
@@ -97,5 +121,6 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, cc_image *i
     image->width = (int)width;
     image->height = (int)height;
     image->pixels = pixels;
+    image->extra = extra;
     return CC_OK;
 }

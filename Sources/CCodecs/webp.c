@@ -4,9 +4,10 @@
 
 #include "CCodecs.h"
 
-int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, cc_image *image) {
+int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image) {
     WebPBitstreamFeatures features;
-    image->pixels = NULL;
+    image->pixels = image->extra = NULL;
+    image->kind = CC_RGB;
     VP8StatusCode status = WebPGetFeatures(bytes, count, &features);
     if (status == VP8_STATUS_NOT_ENOUGH_DATA) {
         snprintf(image->message, 200, "the file ends early");
@@ -35,5 +36,20 @@ int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, cc_image *
     }
     image->width = features.width;
     image->height = features.height;
+    if (as_opened && features.has_alpha) {
+        size_t count_pixels = (size_t)features.width * (size_t)features.height;
+        uint8_t *rgba = WebPDecodeRGBA(bytes, count, NULL, NULL);
+        image->extra = malloc(count_pixels);
+        if (!rgba || !image->extra) {
+            WebPFree(rgba);
+            free(image->extra);
+            free(image->pixels);
+            image->pixels = image->extra = NULL;
+            return CC_MEMORY;
+        }
+        for (size_t i = 0; i < count_pixels; i++) image->extra[i] = rgba[4 * i + 3];
+        WebPFree(rgba);
+        image->kind = CC_ALPHA;
+    }
     return CC_OK;
 }

@@ -25,6 +25,8 @@ struct EmbedCommand: DiptychCommand {
     @Option(help: "A folder of images, or shards.") var images: String?
     @Option(help: "A file with one text a line; an empty line is the empty text.") var texts: String?
     @Option(help: "The file to write, OUT.safetensors.") var out: String
+    @Option(help: "Resize images after their conversion to RGB, or as they were opened.") var convert = ImageConversion
+        .rgbFirst
     @OptionGroup var ensemble: EnsembleArguments
     @OptionGroup var machine: MachineOptions
 
@@ -39,7 +41,7 @@ struct EmbedCommand: DiptychCommand {
         var tensors: [FileTensor] = []
         var keys: [String]?
         if let images {
-            let pictures = try PictureList(images)
+            let pictures = try PictureList(images, convert)
             let progress = ProgressLine("images", total: pictures.keys.count)
             let features = try models.features(images: pictures.keys.count, progress: { progress.update($0) }) {
                 try pictures.load($0)
@@ -88,9 +90,9 @@ struct EmbedCommand: DiptychCommand {
 /// Images of a folder (relative paths, sorted bytewise) or of shards (member order).
 private struct PictureList: Sendable {
     let keys: [String]
-    let load: @Sendable (Int) throws -> PixelImage
+    let load: @Sendable (Int) throws -> any Raster
 
-    init(_ path: String) throws {
+    init(_ path: String, _ conversion: ImageConversion) throws {
         var isFolder: ObjCBool = false
         let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
         if exists, isFolder.boolValue {
@@ -102,7 +104,7 @@ private struct PictureList: Sendable {
                 load = { index in
                     let file = path + "/" + files[index]
                     let data = try readFile(file)
-                    do throws(ImageFault) { return try PixelImage(decoding: data) } catch {
+                    do throws(ImageFault) { return try conversion.open(data) } catch {
                         throw Failure(.badData, file, error.description)
                     }
                 }
@@ -114,7 +116,7 @@ private struct PictureList: Sendable {
         keys = places.map { shards[$0.0].samples[$0.1].key }
         load = { index in
             let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
-            do throws(SampleFault) { return try shard.image(sample) } catch {
+            do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
                 throw Failure(.badData, "\(shard.path): \(sample.key)", error.description)
             }
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import Experts
 import Foundation
+import Images
 import Support
 
 struct EvalCommand: ParsableCommand {
@@ -15,6 +16,8 @@ struct EvalOptions: ParsableArguments {
     @Option(help: "A task, such as Evals/tasks/cifar10.yaml.") var task: String
     @Option(help: "The images: shards, an ImageFolder, or a COCO captions JSON.") var data: String
     @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
+    @Option(help: "Resize images after their conversion to RGB, or as they were opened.") var convert = ImageConversion
+        .rgbFirst
     @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
     @Option(help: "Write every image's answer to this file, a JSON object a line.") var answers: String?
@@ -29,7 +32,7 @@ struct EvalOptions: ParsableArguments {
                 remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
         }
         let model = try Ensemble(model, ensemble.options, on: machine.device())
-        let result = try Evaluator(task: task, data: data, images: images).shown(model)
+        let result = try Evaluator(task: task, data: data, images: images, conversion: convert).shown(model)
         if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
         if let answers { try AtomicFile.write(result.answerLines, to: answers) }
         if json {
@@ -87,6 +90,8 @@ struct EnsembleArguments: ParsableArguments {
 }
 
 extension RouterForm.Name: ExpressibleByArgument {}
+
+extension ImageConversion: ExpressibleByArgument {}
 
 extension Evaluator {
     /// Runs with progress lines.

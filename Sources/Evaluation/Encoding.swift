@@ -82,7 +82,7 @@ public struct LoadedModel: Sendable {
     /// - Throws: what `load` throws, for the first image that fails.
     public func encode(
         images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
-        _ load: @Sendable (Int) throws -> PixelImage
+        _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [Float] {
         try Self.encode([self], images: count, batch: batch, progress: progress, load)[0]
     }
@@ -90,7 +90,7 @@ public struct LoadedModel: Sendable {
     /// The same by several models of one preprocessing: images are decoded once.
     static func encode(
         _ models: [LoadedModel], images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
-        _ load: @Sendable (Int) throws -> PixelImage
+        _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [[Float]] {
         let preprocess = models[0].preprocess
         let size = 3 * preprocess.height * preprocess.width

@@ -97,7 +97,7 @@ public struct Ensemble: Sendable {
     public var width: Int { members.count * first.model.blueprint.embedWidth }
 
     /// [N, members x E] unit rows: the members' features side by side, each the same share of the length.
-    public func features(images count: Int, progress: (Int) -> Void, _ load: @Sendable (Int) throws -> PixelImage)
+    public func features(images count: Int, progress: (Int) -> Void, _ load: @Sendable (Int) throws -> any Raster)
         throws
         -> [Float]
     {

@@ -10,9 +10,9 @@ public struct EvaluationSet: Sendable {
         /// One class, several in a multi-label set, none in retrieval.
         public let classes: [Int]
         public let captions: [String]
-        let load: @Sendable () throws -> PixelImage
+        let load: @Sendable () throws -> any Raster
 
-        public func image() throws -> PixelImage { try load() }
+        public func image() throws -> any Raster { try load() }
     }
 
     public let items: [Item]
@@ -23,13 +23,17 @@ public struct EvaluationSet: Sendable {
     /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
     ///
     /// - Throws: `Failure` naming the file that is missing or damaged.
-    public init(_ path: String, images: String? = nil, task: EvaluationTask) throws {
+    ///
+    /// - Parameter conversion: in which form images are resized
+    public init(
+        _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst
+    ) throws {
         if path.hasSuffix(".json") {
-            items = try Self.coco(path, images: images)
+            items = try Self.coco(path, images: images, conversion)
         } else if Self.isImageFolder(path) {
-            items = try Self.imageFolder(path, classes: task.classNames.count)
+            items = try Self.imageFolder(path, classes: task.classNames.count, conversion)
         } else {
-            items = try Self.shards(path, task)
+            items = try Self.shards(path, task, conversion)
         }
         skipped = 0
         guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
@@ -50,7 +54,7 @@ public struct EvaluationSet: Sendable {
         }
     }
 
-    private static func shards(_ path: String, _ task: EvaluationTask) throws -> [Item] {
+    private static func shards(_ path: String, _ task: EvaluationTask, _ conversion: ImageConversion) throws -> [Item] {
         try expandShards(path).flatMap { file -> [Item] in
             let shard = try Shard(file)
             return try shard.samples.map { sample in
@@ -65,7 +69,7 @@ public struct EvaluationSet: Sendable {
                         ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
                     let classes = task.kind == .classification ? [try shard.classIndex(sample)] : []
                     return Item(key: sample.key, classes: classes, captions: captions) {
-                        do throws(SampleFault) { return try shard.image(sample) } catch { throw fail(error) }
+                        do throws(SampleFault) { return try shard.image(sample, conversion) } catch { throw fail(error) }
                     }
                 } catch { throw fail(error) }
             }
@@ -81,7 +85,7 @@ public struct EvaluationSet: Sendable {
         return !names.contains { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
     }
 
-    private static func imageFolder(_ path: String, classes: Int) throws -> [Item] {
+    private static func imageFolder(_ path: String, classes: Int, _ conversion: ImageConversion) throws -> [Item] {
         let manager = FileManager.default
         var folders = try manager.contentsOfDirectory(atPath: path).sorted {
             $0.utf8.lexicographicallyPrecedes($1.utf8)
@@ -106,7 +110,7 @@ public struct EvaluationSet: Sendable {
                 return Item(
                     key: "\(folder)/\((name as NSString).deletingPathExtension)", classes: [index], captions: []
                 ) {
-                    try image(file)
+                    try image(file, conversion)
                 }
             }
         }
@@ -114,18 +118,18 @@ public struct EvaluationSet: Sendable {
 
     /// COCO captions: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, images in their
     /// order, captions in the order of the annotations.
-    private static func coco(_ path: String, images folder: String?) throws -> [Item] {
+    private static func coco(_ path: String, images folder: String?, _ conversion: ImageConversion) throws -> [Item] {
         let folder = folder ?? (path as NSString).deletingLastPathComponent
         return try COCOCaptions(path).images.map { image in
             Item(key: (image.file as NSString).deletingPathExtension, classes: [], captions: image.captions) {
-                try self.image(folder + "/" + image.file)
+                try self.image(folder + "/" + image.file, conversion)
             }
         }
     }
 
-    private static func image(_ file: String) throws -> PixelImage {
+    private static func image(_ file: String, _ conversion: ImageConversion) throws -> any Raster {
         let data = try readFile(file)
-        do throws(ImageFault) { return try PixelImage(decoding: data) } catch {
+        do throws(ImageFault) { return try conversion.open(data) } catch {
             throw Failure(.badData, file, error.description, remedy: "An evaluation leaves nothing out: mend the image")
         }
     }

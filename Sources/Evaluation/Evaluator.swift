@@ -1,5 +1,6 @@
 import Encoders
 import Foundation
+import Images
 import Support
 import TensorCore
 
@@ -72,9 +73,15 @@ public struct Evaluator: Sendable {
     public let task: EvaluationTask
     public let set: EvaluationSet
 
-    public init(task: EvaluationTask, data: String, images: String? = nil) throws {
+    private let conversion: ImageConversion
+
+    /// - Parameter conversion: in which form images are resized
+    public init(
+        task: EvaluationTask, data: String, images: String? = nil, conversion: ImageConversion = .rgbFirst
+    ) throws {
         self.task = task
-        set = try EvaluationSet(data, images: images, task: task)
+        self.conversion = conversion
+        set = try EvaluationSet(data, images: images, task: task, conversion: conversion)
     }
 
     /// - Parameters:
@@ -163,13 +170,14 @@ public struct Evaluator: Sendable {
         let split = set.items.map {
             "\($0.key)\t\($0.classes.map(String.init).joined(separator: ","))\t\($0.captions.joined(separator: "\n"))"
         }
-        let json: JSON = [
+        var json: JSON = [
             "class_names": .array(task.classNames.map { .string($0) }),
             "templates": .array(task.templates.map { .string($0) }),
             "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(model.tokenizer.digest),
             "context_length": .integer(model.model.blueprint.text.contextLength),
             "split": .string(SHA256.hex(split.joined(separator: "\0"))), "ties": "lower index first",
         ]
+        if conversion != .rgbFirst { json = json.setting("convert", to: .string(conversion.rawValue)) }
         return String(SHA256.hex(json.text()).prefix(16))
     }
 }

@@ -36,10 +36,10 @@ public struct EvaluationExample: Sendable {
 extension EvaluationSet {
     /// A thumbnail, longest side 96 pixels, as base64 JPEG.
     func thumbnail(_ index: Int) throws -> String {
-        let image = try items[index].image()
+        let image = try items[index].image().rgb
         let scale = 96 / Double(max(image.width, image.height))
         func side(_ length: Int) -> Int { max(1, Int(Double(length) * scale)) }
-        return image.resized(width: side(image.width), height: side(image.height)).jpeg(quality: 82)
+        return image.resized(width: side(image.width), height: side(image.height), .bicubic).jpeg(quality: 82)
             .base64EncodedString()
     }
 

@@ -18,15 +18,15 @@ public struct Augmentation: Sendable, Equatable {
 
     /// torchvision's RandomResizedCrop (ten tries, then the centre), then the flip.
     public func callAsFunction(
-        _ image: PixelImage, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
+        _ image: some Raster, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
     ) -> PixelImage {
         let box = crop(image, &random)
         let resized = image.cropped(left: box.left, top: box.top, width: box.width, height: box.height)
             .resized(width: width, height: height, filter)
-        return flip > 0 && random.uniform() < flip ? resized.flipped() : resized
+        return (flip > 0 && random.uniform() < flip ? resized.flipped() : resized).rgb
     }
 
-    private func crop(_ image: PixelImage, _ random: inout RandomStream) -> (
+    private func crop(_ image: some Raster, _ random: inout RandomStream) -> (
         left: Int, top: Int, width: Int, height: Int
     ) {
         let area = Double(image.width * image.height)

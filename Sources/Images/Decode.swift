@@ -31,6 +31,24 @@ public enum DecodeMode: String, Sendable, CaseIterable {
     }
 }
 
+/// In which form an image is resized.
+public enum ImageConversion: String, Sendable, CaseIterable {
+    /// Converted to RGB first, as webdataset's and torchvision's readers do.
+    case rgbFirst = "rgb_first"
+    /// In the form that the file holds (palette, alpha, CMYK, 16-bit grey), converted afterwards, as open_clip's CSV
+    /// reader does.
+    case asOpened = "as_opened"
+
+    /// - Parameter shortest: see `PixelImage.init(decoding:shortest:)`
+    /// - Throws: `ImageFault`
+    public func open(_ data: Data, shortest: Int? = nil) throws(ImageFault) -> any Raster {
+        switch self {
+        case .rgbFirst: try PixelImage(decoding: data, shortest: shortest)
+        case .asOpened: try OpenedImage(decoding: data, shortest: shortest)
+        }
+    }
+}
+
 extension PixelImage {
     /// More pixels than this are refused from the header alone (PIL's limit against decompression bombs).
     public static let largestPixelCount = 178_956_970
@@ -41,15 +59,31 @@ extension PixelImage {
     /// - Parameter shortest: a JPEG may be decoded at a half, quarter or eighth of its size, its shortest side no less than this
     /// - Throws: `ImageFault`
     public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
+        let decoded = try Decoded(data, shortest: shortest, asOpened: false)
+        self.init(width: decoded.width, height: decoded.height, pixels: decoded.pixels)
+    }
+}
+
+/// What the codecs give.
+struct Decoded {
+    let width: Int
+    let height: Int
+    let kind: Int
+    let pixels: [UInt8]
+    let extra: [UInt8]
+    let palette: [UInt8]
+
+    init(_ data: Data, shortest: Int?, asOpened: Bool) throws(ImageFault) {
         guard !data.isEmpty else { throw ImageFault(reason: .empty, detail: "") }
         let head = [UInt8](data.prefix(12))
+        let opened: Int32 = asOpened ? 1 : 0
         let decode: (UnsafePointer<UInt8>?, Int, Int64, UnsafeMutablePointer<cc_image>?) -> Int32
         if head.starts(with: [0xFF, 0xD8, 0xFF]) {
-            decode = { cc_decode_jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), $3) }
+            decode = { cc_decode_jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), opened, $3) }
         } else if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            decode = cc_decode_png
+            decode = { cc_decode_png($0, $1, $2, opened, $3) }
         } else if head.count == 12, head.starts(with: Array("RIFF".utf8)), Array(head[8...]) == Array("WEBP".utf8) {
-            decode = cc_decode_webp
+            decode = { cc_decode_webp($0, $1, $2, opened, $3) }
         } else if head.starts(with: Array("GIF8".utf8)) {
             throw ImageFault(reason: .unsupported, detail: "GIF")
         } else if head.starts(with: Array("BM".utf8)) || head.starts(with: Array("II*".utf8))
@@ -61,7 +95,7 @@ extension PixelImage {
         }
         var image = cc_image()
         let status = data.withUnsafeBytes {
-            decode($0.bindMemory(to: UInt8.self).baseAddress, $0.count, Int64(Self.largestPixelCount), &image)
+            decode($0.bindMemory(to: UInt8.self).baseAddress, $0.count, Int64(PixelImage.largestPixelCount), &image)
         }
         let message = withUnsafeBytes(of: image.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         switch Int(status) {
@@ -71,18 +105,23 @@ extension PixelImage {
         case CC_TOO_LARGE: throw ImageFault(reason: .tooLarge, detail: message)
         default: throw ImageFault(reason: .damaged, detail: message)
         }
-        let (width, height) = (Int(image.width), Int(image.height))
+        defer {
+            cc_free(image.pixels)
+            cc_free(image.extra)
+        }
+        (width, height, kind) = (Int(image.width), Int(image.height), Int(image.kind))
         // Resizing the shortest side of a thread of pixels would need gigabytes.
         guard max(width, height) <= 1000 * min(width, height) else {
-            cc_free(image.pixels)
             throw ImageFault(reason: .tooLarge, detail: "one side is over 1,000 times the other, \(width)x\(height)")
         }
-        self.init(
-            width: width, height: height,
-            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: width * height * 3)))
-        cc_free(image.pixels)
+        let count = width * height
+        pixels = Array(UnsafeBufferPointer(start: image.pixels, count: count * 3))
+        extra = Array(UnsafeBufferPointer(start: image.extra, count: image.extra == nil ? 0 : count * (kind == CC_GREY16 ? 2 : 1)))
+        palette = asOpened ? withUnsafeBytes(of: image.palette) { Array($0) } : []
     }
+}
 
+extension PixelImage {
     /// - Parameter quality: 1...100, libjpeg's scale
     public func jpeg(quality: Int = 90) -> Data {
         var out: UnsafeMutablePointer<UInt8>?

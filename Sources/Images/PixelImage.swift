@@ -37,8 +37,7 @@ public struct PixelImage: Equatable, Sendable {
         return PixelImage(width: width, height: height, pixels: out)
     }
 
-    /// Placed on a canvas of one grey value; negative offsets cut.
-    func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> PixelImage {
+    public func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> PixelImage {
         var out = [UInt8](repeating: fill, count: width * height * 3)
         for y in 0..<self.height {
             let target = ((y + top) * width + left) * 3

@@ -79,7 +79,9 @@ public struct Preprocess: Sendable, Equatable {
     }
 
     /// The evaluation transform in 8 bits: resize, then crop or pad to the target size.
-    public func geometry(_ image: PixelImage) -> PixelImage {
+    public func geometry(_ image: some Raster) -> PixelImage { placed(image).rgb }
+
+    private func placed<Image: Raster>(_ image: Image) -> Image {
         switch mode {
         case .squash: return image.resized(width: width, height: height, filter)
         case .shortest:
@@ -104,7 +106,7 @@ public struct Preprocess: Sendable, Equatable {
         return width <= height ? (target, other) : (other, target)
     }
 
-    private func keepingRatio(_ image: PixelImage, _ ratio: Double, _ filter: ResampleFilter) -> PixelImage {
+    private func keepingRatio<Image: Raster>(_ image: Image, _ ratio: Double, _ filter: ResampleFilter) -> Image {
         func scaled(_ side: Int) -> Int { max(1, Int((Double(side) / ratio).rounded(.toNearestOrEven))) }
         return image.resized(width: scaled(image.width), height: scaled(image.height), filter)
     }
@@ -127,9 +129,9 @@ public struct Preprocess: Sendable, Equatable {
     }
 }
 
-extension PixelImage {
+extension Raster {
     /// torchvision's centre crop, padding where the image is smaller.
-    func centred(width newWidth: Int, height newHeight: Int, fill: UInt8) -> PixelImage {
+    func centred(width newWidth: Int, height newHeight: Int, fill: UInt8) -> Self {
         var image = self
         if newWidth > width || newHeight > height {
             let (wide, tall) = (max(newWidth, width), max(newHeight, height))

@@ -18,7 +18,38 @@ public enum ResampleFilter: String, Sendable {
     }
 }
 
-/// The weights of one axis in 22-bit fixed point, normalised in double precision first.
+/// Which positions of an axis each new position is made of, and by how much, in double precision.
+struct ResampleTaps {
+    struct Tap {
+        let first: Int
+        let weights: [Double]
+    }
+
+    private let taps: [Tap]
+    /// The most that one position is made of.
+    let longest: Int
+
+    subscript(position: Int) -> Tap { taps[position] }
+
+    init(from input: Int, to output: Int, _ filter: ResampleFilter) {
+        let scale = Double(input) / Double(output)
+        let stretch = max(1, scale)
+        let support = filter.support * stretch
+        let inverse = 1 / stretch  // multiplied by, as PIL does: a quotient differs in the last bit
+        longest = Int(support.rounded(.up)) * 2 + 1
+        taps = (0..<output).map { position in
+            let centre = (Double(position) + 0.5) * scale
+            let low = max(0, Int(centre - support + 0.5))
+            let high = min(input, Int(centre + support + 0.5))
+            var values = (low..<high).map { filter((Double($0) - centre + 0.5) * inverse) }
+            let sum = values.reduce(0, +)
+            if sum != 0 { values = values.map { $0 / sum } }
+            return Tap(first: low, weights: values)
+        }
+    }
+}
+
+/// The same in 22-bit fixed point.
 struct ResampleWeights {
     var first: [Int32] = []
     var count: [Int32] = []
@@ -26,21 +57,14 @@ struct ResampleWeights {
     let taps: Int
 
     init(from input: Int, to output: Int, _ filter: ResampleFilter) {
-        let scale = Double(input) / Double(output)
-        let stretch = max(1, scale)
-        let support = filter.support * stretch
-        taps = Int(support.rounded(.up)) * 2 + 1
+        let exact = ResampleTaps(from: input, to: output, filter)
+        taps = exact.longest
         weights = [Int32](repeating: 0, count: output * taps)
         for position in 0..<output {
-            let centre = (Double(position) + 0.5) * scale
-            let low = max(0, Int(centre - support + 0.5))
-            let high = min(input, Int(centre + support + 0.5))
-            var values = (low..<high).map { filter((Double($0) - centre + 0.5) / stretch) }
-            let sum = values.reduce(0, +)
-            if sum != 0 { values = values.map { $0 / sum } }
-            first.append(Int32(low))
-            count.append(Int32(high - low))
-            for (index, value) in values.enumerated() {
+            let tap = exact[position]
+            first.append(Int32(tap.first))
+            count.append(Int32(tap.weights.count))
+            for (index, value) in tap.weights.enumerated() {
                 weights[position * taps + index] = Int32(value * 0x1p22 + (value < 0 ? -0.5 : 0.5))
             }
         }
@@ -50,7 +74,7 @@ struct ResampleWeights {
 extension PixelImage {
     /// PIL's antialiased resize, bit for bit: two passes, 8-bit rounding between them, the vertical one
     /// first exactly when (H_in - H_out) > 2 max(0, W_in - W_out); an axis that keeps its size is skipped.
-    public func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter = .bicubic) -> PixelImage {
+    public func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter) -> PixelImage {
         precondition(newWidth > 0 && newHeight > 0, "cannot resize to \(newWidth)x\(newHeight)")
         let isVerticalFirst = height - newHeight > 2 * max(0, width - newWidth)
         if isVerticalFirst { return vertically(newHeight, filter).horizontally(newWidth, filter) }

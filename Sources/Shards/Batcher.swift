@@ -22,6 +22,7 @@ public struct BatchPlan: Sendable {
     /// nil: the evaluation transform
     public var augmentation: Augmentation?
     public var decode: DecodeMode
+    public var conversion: ImageConversion
     public var contextLength: Int
     public var fields: SampleFields
     public var threads: Int
@@ -29,13 +30,15 @@ public struct BatchPlan: Sendable {
     public var largestFaultShare: Double
 
     public init(
-        size: Int, preprocess: Preprocess, augmentation: Augmentation?, decode: DecodeMode = .exact, contextLength: Int,
+        size: Int, preprocess: Preprocess, augmentation: Augmentation?, decode: DecodeMode = .exact,
+        conversion: ImageConversion = .rgbFirst, contextLength: Int,
         fields: SampleFields = SampleFields(), threads: Int = 1, largestFaultShare: Double = 0.1
     ) {
         self.size = size
         self.preprocess = preprocess
         self.augmentation = augmentation
         self.decode = decode
+        self.conversion = conversion
         self.contextLength = contextLength
         self.fields = fields
         self.threads = threads
@@ -240,7 +243,7 @@ public final class Batcher: @unchecked Sendable {
             let captions = try shard.captions(sample, plan.fields)
             let caption = captions[random.integer(below: captions.count)]
             let image = try shard.image(
-                sample,
+                sample, plan.conversion,
                 shortest: plan.decode.shortest(
                     width: plan.preprocess.width, height: plan.preprocess.height,
                     share: plan.augmentation?.scale.lowerBound ?? 1))

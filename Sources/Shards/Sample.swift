@@ -54,9 +54,11 @@ extension Shard {
     }
 
     /// - Parameter shortest: see `PixelImage.init(decoding:shortest:)`
-    public func image(_ sample: SampleEntry, shortest: Int? = nil) throws(SampleFault) -> PixelImage {
+    public func image(
+        _ sample: SampleEntry, _ conversion: ImageConversion = .rgbFirst, shortest: Int? = nil
+    ) throws(SampleFault) -> any Raster {
         let data = try imageData(sample)
-        do { return try PixelImage(decoding: data, shortest: shortest) } catch { throw .image(error) }
+        do { return try conversion.open(data, shortest: shortest) } catch { throw .image(error) }
     }
 
     /// One or several; never empty.

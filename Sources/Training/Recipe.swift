@@ -64,6 +64,7 @@ public struct Recipe {
     public let augmentation: Augmentation?
     /// Of training images; held-out ones are always exact.
     public let decode: DecodeMode
+    public let conversion: ImageConversion
     public let window: Int
     public let samplesPerEpoch: Int?
     public let dataThreads: Int
@@ -183,6 +184,7 @@ public struct Recipe {
         window = try data.integer("window", default: 16, in: 1...1_000_000)
         samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
         decode = try data.choice("decode", default: .exact)
+        conversion = try data.choice("convert", default: .rgbFirst)
         dataThreads = try data.integer("threads", default: max(1, Machine.coreCount / 2), in: 1...256)
         largestFaultShare = try data.number("largest_fault_share", default: 0.1, in: 0...1)
         let augment = try data.section("augment")

@@ -40,7 +40,7 @@ public struct TrainingSetup {
             samplesPerEpoch: recipe.samplesPerEpoch, subset: try recipe.flags(of: sources))
         plan = BatchPlan(
             size: recipe.batch, preprocess: preprocess, augmentation: recipe.augmentation,
-            decode: recipe.decode,
+            decode: recipe.decode, conversion: recipe.conversion,
             contextLength: blueprint.text.contextLength, fields: recipe.fields, threads: recipe.dataThreads,
             largestFaultShare: recipe.largestFaultShare)
         guard order.count >= recipe.batch else {
