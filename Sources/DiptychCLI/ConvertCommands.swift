@@ -2,6 +2,7 @@ import ArgumentParser
 import Encoders
 import Foundation
 import Support
+import Tokenization
 import TensorCPU
 
 struct ImportCommand: DiptychCommand {
@@ -65,8 +66,27 @@ struct ExportCommand: DiptychCommand {
         try makeFolder(out) { folder in
             try HuggingFaceFolder.write(source, preprocess: preprocess, to: folder)
             try copyTokenizer(from: model, to: folder)
+            try writeTokenizer(of: source, to: folder)
         }
         say("\(out): \(source.parameterCount) parameters")
+    }
+}
+
+extension ExportCommand {
+    /// The tokenizer's files in transformers' form: CLIP's byte pairs, or a sentencepiece model under its usual name.
+    private func writeTokenizer(of source: DualEncoder, to folder: String) throws {
+        let own = model + "/tokenizer"
+        if FileManager.default.fileExists(atPath: own + "/card.yaml") {
+            let card = try TokenizerCard(own)
+            guard card.kind == .sentencePiece else { return }
+            try AtomicFile.write(readFile(own + "/" + card.file), to: folder + "/spiece.model")
+        } else if source.blueprint.text.vocabulary == 49408,
+            FileManager.default.fileExists(atPath: BPETokenizer.installedVocabulary)
+        {
+            try BPETokenizer.writeHuggingFace(
+                vocabulary: BPETokenizer.installedVocabulary, contextLength: source.blueprint.text.contextLength,
+                to: folder)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ import Experts
 import Foundation
 import Images
 import Support
+import Weights
 
 struct EvalCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,6 +22,8 @@ struct EvalOptions: ParsableArguments {
     @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
     @Option(help: "Write every image's answer to this file, a JSON object a line.") var answers: String?
+    @Option(help: "Write the images' features and the classifier or the captions' features (safetensors).") var features:
+        String?
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
@@ -34,6 +37,16 @@ struct EvalOptions: ParsableArguments {
         let model = try Ensemble(model, ensemble.options, on: machine.device())
         let result = try Evaluator(task: task, data: data, images: images, conversion: convert).shown(model)
         if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
+        if let features {
+            let (images, texts, width) = result.features
+            try Safetensors.write(
+                [
+                    FileTensor("image_features", images, shape: [images.count / width, width]),
+                    FileTensor(
+                        kind == .classification ? "classifier" : "text_features", texts,
+                        shape: [texts.count / width, width]),
+                ], to: features)
+        }
         if let answers { try AtomicFile.write(result.answerLines, to: answers) }
         if json {
             print(result.json.text(indent: 2))

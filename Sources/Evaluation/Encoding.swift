@@ -47,7 +47,7 @@ public struct LoadedModel: Sendable {
                 .inputMissing, own, "the model needs the tokenizer \(name), which does not stand in its folder",
                 remedy: "Pass it with --tokenizer")
         } else {
-            let vocabulary = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
+            let vocabulary = BPETokenizer.installedVocabulary
             guard FileManager.default.fileExists(atPath: vocabulary) else {
                 throw Failure(
                     .inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")

@@ -28,14 +28,18 @@ public struct EvaluationSet: Sendable {
     public init(
         _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst
     ) throws {
+        var items: [Item]
         if path.hasSuffix(".json") {
             items = try Self.coco(path, images: images, conversion)
         } else if Self.isImageFolder(path) {
-            items = try Self.imageFolder(path, classes: task.classNames.count, conversion)
+            items = try Self.imageFolder(path, classes: task.labels == nil ? task.classNames.count : 0, conversion)
         } else {
             items = try Self.shards(path, task, conversion)
         }
-        skipped = 0
+        let count = items.count
+        if let labels = task.labels { items = try Self.labelled(items, labels, path) }
+        skipped = count - items.count
+        self.items = items
         guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
         for item in items {
             switch task.kind {
@@ -67,12 +71,26 @@ public struct EvaluationSet: Sendable {
                     let captions =
                         task.kind == .retrieval
                         ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
-                    let classes = task.kind == .classification ? [try shard.classIndex(sample)] : []
+                    let classes =
+                        task.kind == .classification && task.labels == nil ? [try shard.classIndex(sample)] : []
                     return Item(key: sample.key, classes: classes, captions: captions) {
                         do throws(SampleFault) { return try shard.image(sample, conversion) } catch { throw fail(error) }
                     }
                 } catch { throw fail(error) }
             }
+        }
+    }
+
+    /// The classes by the number that ends each image's name; images without any are left out.
+    private static func labelled(_ items: [Item], _ labels: [[Int]], _ path: String) throws -> [Item] {
+        try items.compactMap { item in
+            let digits = String(item.key.reversed().prefix { $0.isNumber }.reversed())
+            guard let number = Int(digits), (1...labels.count).contains(number) else {
+                throw Failure(
+                    .badData, path, "\(item.key) does not end in a number up to \(labels.count), which the labels go by")
+            }
+            guard !labels[number - 1].isEmpty else { return nil }
+            return Item(key: item.key, classes: labels[number - 1], captions: [], load: item.load)
         }
     }
 
@@ -100,6 +118,8 @@ public struct EvaluationSet: Sendable {
         guard classes == 0 || folders.count == classes else {
             throw Failure(.badData, path, "has \(folders.count) class folders, the task has \(classes) classes")
         }
+        // A folder without class folders is one of images alone, whose classes come from elsewhere.
+        if folders.isEmpty, classes == 0 { folders = ["."] }
         return try folders.enumerated().flatMap { index, folder in
             try manager.contentsOfDirectory(atPath: path + "/" + folder).sorted {
                 $0.utf8.lexicographicallyPrecedes($1.utf8)

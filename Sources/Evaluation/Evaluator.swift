@@ -29,6 +29,8 @@ public struct EvaluationResult: Sendable {
     public let seconds: Double
     /// Every image's key, best classes (of a classification) and part in each metric, in order.
     public let answers: [(key: String, classes: [Int], hits: [String: Double])]
+    /// Rows whose products are the scores: images [N,E], and the classifier [C,E] or the captions [M,E].
+    public let features: (images: [Float], texts: [Float], width: Int)
     /// A few samples with the model's answers, when they were asked for.
     public let examples: [EvaluationExample]
     /// What the router did, for an ensemble of several.
@@ -130,7 +132,7 @@ public struct Evaluator: Sendable {
             seconds: Machine.now() - start,
             answers: items.indices.map {
                 (items[$0].key, outcome.top.isEmpty ? [] : outcome.top[$0], outcome.hits[$0])
-            }, examples: try shown(outcome, texts, features.owner, count: examples),
+            }, features: (outcome.rows.images, outcome.rows.texts, outcome.rows.width), examples: try shown(outcome, texts, features.owner, count: examples),
             experts: isRouted
                 ? ExpertsAudit(
                     task: task, route: route, each: each, ensemble: ensemble, values: values,

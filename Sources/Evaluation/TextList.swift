@@ -12,19 +12,23 @@ public enum TextList {
         return texts
     }
 
+    /// A file beside the YAML, in the working folder or where set-up puts it.
+    static func locate(_ name: String, _ section: Section, _ key: String, beside path: String) throws -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        let candidates = [(folder.isEmpty ? "." : folder) + "/" + name, name, cacheFolder + "/benchmark/" + name]
+        guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            throw section.wrong(
+                key, "no such file \(name) (looked beside the file, here and in \(cacheFolder)/benchmark)",
+                remedy: "Run scripts/setup")
+        }
+        return file
+    }
+
     private static func find(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let words = try section.strings(key)
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
-        let folder = (path as NSString).deletingLastPathComponent
-        let candidates = [
-            (folder.isEmpty ? "." : folder) + "/" + parts[0], parts[0], cacheFolder + "/benchmark/" + parts[0],
-        ]
-        guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw section.wrong(
-                key, "no such file \(parts[0]) (looked beside the file, here and in \(cacheFolder)/benchmark)",
-                remedy: "Run scripts/setup")
-        }
+        let file = try locate(parts[0], section, key, beside: path)
         if parts.count == 1 {
             let lines = String(decoding: try readFile(file), as: UTF8.self).split(whereSeparator: \.isNewline).map(
                 String.init)

@@ -1,0 +1,37 @@
+import Foundation
+import Support
+
+extension BPETokenizer {
+    /// The vocabulary as transformers' CLIPTokenizer reads it: `vocab.json`, `merges.txt` and what its special tokens are.
+    ///
+    /// - Parameter path: bpe_simple_vocab_16e6.txt.gz
+    /// - Throws: `Failure(.badData)` naming the first wrong line
+    public static func writeHuggingFace(vocabulary path: String, contextLength: Int, to folder: String) throws {
+        _ = try BPETokenizer(vocabulary: path)  // checked
+        let data = try readFile(path)
+        let text = String(decoding: Gzip.isGzip(data) ? try Gzip.inflate(data, path: path) : data, as: UTF8.self)
+        let merges = text.split(separator: "\n", omittingEmptySubsequences: false)[1...mergeCount]
+        let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
+        let letters = (printable + Array(256..<256 + 256 - printable.count)).map {
+            String(Character(Unicode.Scalar(UInt32($0))!))
+        }
+        let (start, end) = ("<|startoftext|>", "<|endoftext|>")
+        let pieces =
+            letters + letters.map { $0 + "</w>" } + merges.map { $0.filter { $0 != " " } } + [start, end]
+        let vocabulary = JSON.object(
+            Dictionary(uniqueKeysWithValues: pieces.enumerated().map { ($0.element, .integer($0.offset)) }))
+        let special: JSON = [
+            "bos_token": .string(start), "eos_token": .string(end), "unk_token": .string(end), "pad_token": .string(end),
+        ]
+        let settings = special.setting("tokenizer_class", to: "CLIPTokenizer").setting("do_lower_case", to: true)
+            .setting("model_max_length", to: .integer(contextLength))
+        try AtomicFile.write(vocabulary.text() + "\n", to: folder + "/vocab.json")
+        try AtomicFile.write(
+            "#version: 0.2\n" + merges.joined(separator: "\n") + "\n", to: folder + "/merges.txt")
+        try AtomicFile.write(special.text(indent: 2) + "\n", to: folder + "/special_tokens_map.json")
+        try AtomicFile.write(settings.text(indent: 2) + "\n", to: folder + "/tokenizer_config.json")
+    }
+
+    /// Where set-up puts CLIP's vocabulary.
+    public static var installedVocabulary: String { cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz" }
+}
