@@ -3,7 +3,7 @@ SWIFT_FLAGS = -c release --explicit-target-dependency-import-check error
 PEERS ?= $(or $(DIPTYCH_CACHE),$(HOME)/.cache/diptych)/peers
 TORCH ?= torch==2.13.0+cpu torchvision==0.28.0
 
-.PHONY: build demo test lint goldens peers peers-environment clean
+.PHONY: build demo test lint goldens peers protocols bench-peers peers-environment clean
 
 build: setup
 	swift build $(SWIFT_FLAGS) --product diptych
@@ -28,6 +28,14 @@ goldens: peers-environment
 # The checks both ways between this build and the peers. MODELS: model folders to load in open_clip, too.
 peers: build peers-environment
 	$(PEERS)/bin/python scripts/check-peers $(MODELS)
+
+# ImageNet's 80,000 prompts and COCO retrieval beside CLIP_benchmark. IMAGENET: a shard of photos with classes, COCO: one with captions.
+protocols: build peers-environment
+	$(PEERS)/bin/python scripts/check-protocols $(IMAGENET) $(COCO)
+
+# Speed and memory in turn with the peers, into docs/benchmarks.md. CAPTIONS: a file, PHOTOS: a folder.
+bench-peers: build peers-environment
+	$(PEERS)/bin/python scripts/bench-peers $(if $(CAPTIONS),--captions $(CAPTIONS)) $(if $(PHOTOS),--photos $(PHOTOS))
 
 peers-environment:
 	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)

@@ -22,8 +22,8 @@ struct EvalOptions: ParsableArguments {
     @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
     @Option(help: "Write every image's answer to this file, a JSON object a line.") var answers: String?
-    @Option(help: "Write the images' features and the classifier or the captions' features (safetensors).") var features:
-        String?
+    @Option(help: "Write the images' features and the classifier or the captions' features (safetensors).")
+    var features: String?
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 

@@ -74,7 +74,9 @@ public struct EvaluationSet: Sendable {
                     let classes =
                         task.kind == .classification && task.labels == nil ? [try shard.classIndex(sample)] : []
                     return Item(key: sample.key, classes: classes, captions: captions) {
-                        do throws(SampleFault) { return try shard.image(sample, conversion) } catch { throw fail(error) }
+                        do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
+                            throw fail(error)
+                        }
                     }
                 } catch { throw fail(error) }
             }
@@ -87,7 +89,8 @@ public struct EvaluationSet: Sendable {
             let digits = String(item.key.reversed().prefix { $0.isNumber }.reversed())
             guard let number = Int(digits), (1...labels.count).contains(number) else {
                 throw Failure(
-                    .badData, path, "\(item.key) does not end in a number up to \(labels.count), which the labels go by")
+                    .badData, path, "\(item.key) does not end in a number up to \(labels.count), which the labels go by"
+                )
             }
             guard !labels[number - 1].isEmpty else { return nil }
             return Item(key: item.key, classes: labels[number - 1], captions: [], load: item.load)

@@ -132,7 +132,8 @@ public struct Evaluator: Sendable {
             seconds: Machine.now() - start,
             answers: items.indices.map {
                 (items[$0].key, outcome.top.isEmpty ? [] : outcome.top[$0], outcome.hits[$0])
-            }, features: (outcome.rows.images, outcome.rows.texts, outcome.rows.width), examples: try shown(outcome, texts, features.owner, count: examples),
+            }, features: (outcome.rows.images, outcome.rows.texts, outcome.rows.width),
+            examples: try shown(outcome, texts, features.owner, count: examples),
             experts: isRouted
                 ? ExpertsAudit(
                     task: task, route: route, each: each, ensemble: ensemble, values: values,

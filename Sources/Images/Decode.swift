@@ -116,7 +116,9 @@ struct Decoded {
         }
         let count = width * height
         pixels = Array(UnsafeBufferPointer(start: image.pixels, count: count * 3))
-        extra = Array(UnsafeBufferPointer(start: image.extra, count: image.extra == nil ? 0 : count * (kind == CC_GREY16 ? 2 : 1)))
+        extra = Array(
+            UnsafeBufferPointer(start: image.extra, count: image.extra == nil ? 0 : count * (kind == CC_GREY16 ? 2 : 1))
+        )
         palette = asOpened ? withUnsafeBytes(of: image.palette) { Array($0) } : []
     }
 }

@@ -21,7 +21,8 @@ extension BPETokenizer {
         let vocabulary = JSON.object(
             Dictionary(uniqueKeysWithValues: pieces.enumerated().map { ($0.element, .integer($0.offset)) }))
         let special: JSON = [
-            "bos_token": .string(start), "eos_token": .string(end), "unk_token": .string(end), "pad_token": .string(end),
+            "bos_token": .string(start), "eos_token": .string(end), "unk_token": .string(end),
+            "pad_token": .string(end),
         ]
         let settings = special.setting("tokenizer_class", to: "CLIPTokenizer").setting("do_lower_case", to: true)
             .setting("model_max_length", to: .integer(contextLength))

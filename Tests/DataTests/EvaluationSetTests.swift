@@ -1,0 +1,88 @@
+import Evaluation
+import Foundation
+import Images
+import Support
+import TestKit
+import Testing
+
+@Suite struct EvaluationSetTests {
+    private let picture = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 90, count: 192))
+
+    private func task(_ folder: String, _ lines: String...) throws -> EvaluationTask {
+        try AtomicFile.write(
+            (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(separator: "\n"),
+            to: folder + "/task.yaml")
+        return try EvaluationTask(folder + "/task.yaml")
+    }
+
+    @Test("Labels by an image's number make sets of classes, and images without any are left out and counted")
+    func labels() throws {
+        try Places.withFolder { folder in
+            try AtomicFile.write("[[2, 0], [], [1]]", to: folder + "/labels.json")
+            try AtomicFile.makeFolder(folder + "/val")
+            for number in 1...3 {
+                try AtomicFile.write(picture.jpeg(), to: "\(folder)/val/ILSVRC2012_val_0000000\(number).JPEG")
+            }
+            let task = try task(folder, "classnames: [a, b, c]", "labels: labels.json")
+            let set = try EvaluationSet(folder + "/val", task: task)
+            #expect(set.items.map(\.classes) == [[2, 0], [1]] && set.skipped == 1)
+            try AtomicFile.write(picture.jpeg(), to: folder + "/val/odd.jpg")
+            let failure = #expect(throws: Failure.self) { try EvaluationSet(folder + "/val", task: task) }
+            #expect(failure?.problem.contains("odd does not end in a number") == true)
+        }
+    }
+
+    @Test("An answer is right when it is one of several labels, and acc5 counts any of them")
+    func several() {
+        let metrics = Classification.metrics(
+            top: [[2, 0, 1, 3, 4], [1, 0, 2, 3, 4]], targets: [[0, 2], [4, 5]], classes: 6)
+        #expect(metrics.map(\.name) == ["acc1", "acc5"])
+        #expect(metrics.map(\.value) == [0.5, 1])
+    }
+
+    @Test("A subset of the class names is taken in the order of its indices, and a wrong index is named")
+    func subset() throws {
+        try Places.withFolder { folder in
+            let task = try task(folder, "classnames: [a, b, c, d]", "class_indices: [\"3\", \"1\"]")
+            #expect(task.classNames == ["d", "b"])
+            let failure = #expect(throws: Failure.self) {
+                try self.task(folder, "classnames: [a, b]", "class_indices: [\"2\"]")
+            }
+            #expect(failure?.problem == "class_indices: 2 is no index of the 2 class names")
+        }
+    }
+
+    @Test("An image resized as it was opened differs from one converted first where alpha is soft, and only there")
+    func asOpened() throws {
+        let folder = Places.project + "/Tests/Goldens/preprocess/images/"
+        for (name, isSame) in [("rgb.png", true), ("colour.jpg", true), ("alpha.png", false), ("palette.png", false)] {
+            let data = try readFile(folder + name)
+            let images = try ImageConversion.allCases.map {
+                try $0.open(data).resized(width: 17, height: 13, .bicubic).rgb
+            }
+            #expect((images[0] == images[1]) == isSame, "\(name)")
+        }
+    }
+
+    @Test("Two runs on the same images are compared image by image, other images refused")
+    func compare() throws {
+        try Places.withFolder { folder in
+            func write(_ name: String, _ hits: [Int], key: String = "k") throws -> String {
+                let path = "\(folder)/\(name)"
+                try AtomicFile.write(
+                    hits.enumerated().map {
+                        "{\"key\": \"\(key)\($0)\", \"classes\": [], \"hits\": {\"acc1\": \($1)}}\n"
+                    }
+                    .joined(), to: path)
+                return path
+            }
+            let base = try write("a", [1, 0, 0, 1, 0, 0, 1, 0])
+            let other = try write("b", [1, 1, 0, 1, 1, 0, 1, 1])
+            let value = try PairedComparison([base], against: [other]).values[0]
+            #expect(value.base == 0.375 && value.other == 0.75)
+            #expect(value.low >= 0 && value.low < 0.375 && value.high > 0.375)
+            let strange = try write("c", [1, 1, 0, 1, 1, 0, 1, 1], key: "z")
+            #expect(throws: Failure.self) { try PairedComparison([base], against: [strange]) }
+        }
+    }
+}
