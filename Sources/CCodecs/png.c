@@ -73,6 +73,7 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     if (as_opened) {
         png_colorp entries;
         int number;
+        if (depth == 1 && colour == PNG_COLOR_TYPE_GRAY) memset(image->palette + 3, 255, 765);
         if (is_wide_grey) image->kind = CC_GREY16;
         else if (colour & PNG_COLOR_MASK_ALPHA) image->kind = CC_ALPHA;
         else if (colour == PNG_COLOR_TYPE_PALETTE || depth == 1) image->kind = CC_INDEXED;

@@ -36,7 +36,10 @@ struct EmbedCommand: DiptychCommand {
 
     func execute() throws {
         if SentenceFolder.stands(at: model) { return try embedSentences() }
-        let models = try Ensemble(model, ensemble.options, on: machine.device())
+        guard ensemble.topExperts == nil else {
+            throw Failure(.usage, "--top-experts", "belongs to a task: features are all experts' side by side")
+        }
+        let models = try Ensemble(model, ensemble.options, isRouted: false, on: machine.device())
         let width = models.width
         var tensors: [FileTensor] = []
         var keys: [String]?

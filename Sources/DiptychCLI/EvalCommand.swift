@@ -79,7 +79,9 @@ struct EvalCompare: DiptychCommand {
             print(
                 String(
                     format: "  \(name) %.4f - %.4f = %+.4f  [%+.4f, %+.4f]", value.other, value.base,
-                    value.other - value.base, value.low, value.high))
+                    value.other - value.base, value.low, value.high)
+                    + (value.runs.count > 1
+                        ? "  runs " + value.runs.map { String(format: "%+.4f", $0) }.joined(separator: " ") : ""))
         }
     }
 }
@@ -97,8 +99,7 @@ struct EnsembleArguments: ParsableArguments {
 
     var options: EnsembleOptions {
         EnsembleOptions(
-            tokenizer: tokenizer, form: router.map { $0 == .paper ? .paper(lambda: 0.2) : .release },
-            embedder: embedder, top: topExperts)
+            tokenizer: tokenizer, form: router, embedder: embedder, top: topExperts)
     }
 }
 

@@ -25,7 +25,7 @@ public struct DualEncoder: Module {
 
     /// Recompute every block in the backward pass (gradient checkpointing).
     public var isCheckpointed: Bool {
-        get { text.isCheckpointed }
+        get { text.isCheckpointed || image.isCheckpointed }
         set {
             image.isCheckpointed = newValue
             text.isCheckpointed = newValue

@@ -165,9 +165,7 @@ public struct SentenceFolder: Sendable {
     public let config: JSON
     /// As `1_Pooling/config.json` says, without it the pooler's output (SimCSE's).
     public let pooling: Pooling
-    public let isUncased: Bool
     public var weightsPath: String { path + "/model.safetensors" }
-    public var vocabularyPath: String { path + "/vocab.txt" }
 
     /// Whether a folder holds a sentence encoder rather than a dual encoder.
     public static func stands(at path: String) -> Bool {
@@ -201,7 +199,13 @@ public struct SentenceFolder: Sendable {
         } else {
             pooling = .pooler
         }
-        isUncased = try optional("tokenizer_config.json")?["do_lower_case"]?.bool ?? true
+        let built = ["Transformer", "Pooling", "Normalize"]
+        for module in try optional("modules.json")?.array ?? [] {
+            let type = module["type"]?.string?.split(separator: ".").last.map(String.init) ?? "?"
+            guard built.contains(type) else {
+                throw Failure(.badData, path + "/modules.json", "the module \(type) is not built")
+            }
+        }
     }
 
     /// - Throws: `Failure(.badData)` naming the tensor that is missing or of another shape.

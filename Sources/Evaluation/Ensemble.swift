@@ -5,6 +5,8 @@ import TensorCore
 
 /// How much each expert counts in a task, and why.
 public struct Route: Sendable {
+    /// The experts, by the numbers their clusters gave them.
+    public let experts: [Int]
     /// Of each expert; they sum to 1.
     public let weights: [Double]
     /// The largest weight an expert could get with that number of texts.
@@ -12,14 +14,18 @@ public struct Route: Sendable {
     /// For each text the expert it speaks for and by how much.
     public let texts: [(expert: Int, affinity: Double)]
 
-    public init(weights: [Double], bound: Double, texts: [(expert: Int, affinity: Double)] = []) {
+    public init(
+        weights: [Double], bound: Double, texts: [(expert: Int, affinity: Double)] = [], experts: [Int]? = nil
+    ) {
+        self.experts = experts ?? Array(weights.indices)
         self.weights = weights
         self.bound = bound
         self.texts = texts
     }
 
-    public static func uniform(_ count: Int) -> Route {
-        Route(weights: [Double](repeating: 1 / Double(count), count: count), bound: 1 / Double(count))
+    public static func uniform(_ experts: [Int]) -> Route {
+        let share = 1 / Double(experts.count)
+        return Route(weights: experts.map { _ in share }, bound: share, experts: experts)
     }
 
     /// In nats; the logarithm of the number of experts when all count the same.
@@ -27,35 +33,44 @@ public struct Route: Sendable {
 
     /// The weights of some experts alone, made to sum to 1.
     public func restricted(to kept: [Int]) -> Route {
-        guard kept.count < weights.count || kept != Array(weights.indices) else { return self }
-        let total = kept.reduce(0) { $0 + weights[$1] }
-        let places = Dictionary(uniqueKeysWithValues: kept.enumerated().map { ($0.element, $0.offset) })
+        guard kept != experts else { return self }
+        let old = Dictionary(uniqueKeysWithValues: zip(experts, weights))
+        let total = kept.reduce(0) { $0 + (old[$1] ?? 0) }
         return Route(
-            weights: kept.map { total > 0 ? weights[$0] / total : 1 / Double(kept.count) }, bound: bound,
-            texts: texts.map { (places[$0.expert] ?? -1, $0.affinity) })
+            weights: kept.map { total > 0 ? (old[$0] ?? 0) / total : 1 / Double(kept.count) },
+            bound: bound(among: kept.count), texts: texts, experts: kept)
     }
 
-    /// Only the `count` heaviest experts count; ties to the lower index.
+    /// Only the `count` heaviest experts count; ties to the lower number.
     public func top(_ count: Int) -> Route {
         let kept = Set(weights.indices.sorted { (weights[$1], $0) < (weights[$0], $1) }.prefix(count))
         let total = kept.reduce(0) { $0 + weights[$1] }
         return Route(
-            weights: weights.indices.map { kept.contains($0) ? weights[$0] / total : 0 }, bound: bound, texts: texts)
+            weights: weights.indices.map { kept.contains($0) ? weights[$0] / total : 0 },
+            bound: bound(among: kept.count), texts: texts, experts: experts)
+    }
+
+    /// With the largest weight on one expert the others have equal ones.
+    private func bound(among count: Int) -> Double {
+        guard weights.count > 1 else { return bound }
+        let other = (1 - bound) / Double(weights.count - 1)
+        return bound / (bound + Double(count - 1) * other)
     }
 }
 
 /// Chooses weights for a task from the texts that describe it.
 public protocol TaskRouter: Sendable {
+    /// The weights of the task that all groups are, and of each group as a task of its own.
+    ///
     /// - Parameter groups: for each class its prompts, or each caption of a corpus alone
-    func route(_ groups: [[String]]) -> Route
-
-    /// Every text a task of its own.
-    func routeEach(_ texts: [String]) -> [Route]
+    func routes(_ groups: [[String]]) -> (task: Route, each: [Route])
 }
 
 /// What a benchmark is run on: one model, or experts whose cosines are summed with weights.
 public struct Ensemble: Sendable {
     public let members: [LoadedModel]
+    /// The members' numbers.
+    public let experts: [Int]
     /// nil: all count the same.
     public let router: (any TaskRouter)?
     /// Run only that many experts of a task.
@@ -63,11 +78,13 @@ public struct Ensemble: Sendable {
     public let name: String
 
     public init(_ model: LoadedModel) {
-        (members, router, top, name) = ([model], nil, nil, model.name)
+        (members, experts, router, top, name) = ([model], [0], nil, nil, model.name)
     }
 
     /// - Throws: `Failure(.badData)` when the members do not take the same inputs.
-    public init(_ members: [LoadedModel], router: (any TaskRouter)?, top: Int?, name: String) throws {
+    public init(
+        _ members: [LoadedModel], experts: [Int], router: (any TaskRouter)?, top: Int? = nil, name: String
+    ) throws {
         let first = members[0]
         for member in members.dropFirst()
         where member.preprocess.json != first.preprocess.json || member.tokenizer.digest != first.tokenizer.digest
@@ -78,6 +95,7 @@ public struct Ensemble: Sendable {
                 remedy: "Experts of one mixture come from one seed run")
         }
         self.members = members
+        self.experts = experts
         self.router = router
         self.top = top
         self.name = name
@@ -85,13 +103,11 @@ public struct Ensemble: Sendable {
 
     var first: LoadedModel { members[0] }
 
-    func route(_ groups: [[String]]) -> Route { limited(router?.route(groups) ?? .uniform(members.count)) }
-
-    func routeEach(_ texts: [String]) -> [Route] {
-        router.map { $0.routeEach(texts).map(limited) } ?? texts.map { _ in limited(.uniform(members.count)) }
+    func routes(_ groups: [[String]]) -> (task: Route, each: [Route]) {
+        let uniform = Route.uniform(experts)
+        let (task, each) = router?.routes(groups) ?? (uniform, groups.map { _ in uniform })
+        return top.map { top in (task.top(top), each.map { $0.top(top) }) } ?? (task, each)
     }
-
-    private func limited(_ route: Route) -> Route { top.map { route.top($0) } ?? route }
 
     /// Width of the rows of `features`.
     public var width: Int { members.count * first.model.blueprint.embedWidth }

@@ -101,18 +101,31 @@ public struct Evaluator: Sendable {
         }
         let texts = task.kind == .classification ? prompts.flatMap { $0 } : items.flatMap(\.captions)
         let isRouted = ensemble.members.count > 1
-        let route = isRouted ? ensemble.route(task.kind == .classification ? prompts : texts.map { [$0] }) : .uniform(1)
-        let each = isRouted && task.kind == .retrieval ? ensemble.routeEach(texts) : []
-        let images = try LoadedModel.encode(
-            ensemble.members, images: items.count, progress: { progress("images", $0, items.count) }
-        ) { try items[$0].image() }
+        let (route, captionRoutes) =
+            isRouted
+            ? ensemble.routes(task.kind == .classification ? prompts : texts.map { [$0] }) : (.uniform([0]), [])
+        let each = task.kind == .retrieval ? captionRoutes : []
+        // Without an audit only members that some weight asks for are run.
+        let used = ensemble.members.indices.filter { member in
+            audit || ([route] + each).contains { $0.weights[member] > 0 }
+        }
+        let models = used.map { ensemble.members[$0] }
         let width = ensemble.first.model.blueprint.embedWidth
-        let encoded = ensemble.members.enumerated().map { member, model in
-            let done = member * texts.count
-            let rows = model.encode(texts: texts) {
-                progress("texts", done + $0, ensemble.members.count * texts.count)
+        var (images, encoded) = (ensemble.members.map { _ in [Float]() }, ensemble.members.map { _ in [Float]() })
+        for (member, rows) in zip(
+            used,
+            try LoadedModel.encode(models, images: items.count, progress: { progress("images", $0, items.count) }) {
+                try items[$0].image()
+            })
+        {
+            images[member] = rows
+        }
+        for (turn, member) in used.enumerated() {
+            let rows = models[turn].encode(texts: texts) {
+                progress("texts", turn * texts.count + $0, models.count * texts.count)
             }
-            return task.kind == .retrieval
+            encoded[member] =
+                task.kind == .retrieval
                 ? rows
                 : Classification.weights(
                     features: rows, classes: task.classNames.count, templates: task.templates.count, width: width)
@@ -120,7 +133,8 @@ public struct Evaluator: Sendable {
         let features = TaskFeatures(
             kind: task.kind, images: images, texts: encoded, width: width, targets: items.map(\.classes),
             owner: items.enumerated().flatMap { index, item in item.captions.map { _ in index } },
-            device: ensemble.first.model.device)
+            device: ensemble.first.model.device, imageCount: items.count,
+            textCount: task.kind == .retrieval ? texts.count : task.classNames.count)
         let classes = task.classNames.count
         let outcome = features.outcome(
             isRouted && task.kind == .retrieval

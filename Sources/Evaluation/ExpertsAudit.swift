@@ -14,6 +14,8 @@ public struct ExpertsAudit: Sendable {
     public let uniform: [String: Double]
     public let routed: [String: Double]
     public let names: [String]
+    /// The experts' numbers, in the order of weights and figures.
+    public let experts: [Int]
 
     init(
         task: EvaluationTask, route: Route, each: [Route], ensemble: Ensemble, values: [EvaluationResult.Value],
@@ -21,6 +23,7 @@ public struct ExpertsAudit: Sendable {
     ) {
         self.route = route
         let count = ensemble.members.count
+        experts = ensemble.experts
         names = ensemble.members.map(\.name)
         if each.isEmpty {
             queries = nil
@@ -41,7 +44,7 @@ public struct ExpertsAudit: Sendable {
             return Dictionary(uniqueKeysWithValues: outcome.metrics.map { ($0.name, $0.value) })
         }
         alone = features == nil ? [] : (0..<count).map { own in metrics((0..<count).map { $0 == own ? 1 : 0 }) }
-        uniform = metrics(Route.uniform(count).weights)
+        uniform = metrics(Route.uniform(experts).weights)
     }
 
     /// The best expert of each metric: the oracle choice.
@@ -50,7 +53,7 @@ public struct ExpertsAudit: Sendable {
             uniqueKeysWithValues: uniform.keys.map { name in
                 let values = alone.map { $0[name] ?? 0 }
                 let best = values.indices.max { (values[$0], $1) < (values[$1], $0) }!
-                return (name, (values[best], best))
+                return (name, (values[best], experts[best]))
             })
     }
 
@@ -63,7 +66,8 @@ public struct ExpertsAudit: Sendable {
         func object(_ values: [String: Double]) -> JSON { .object(values.mapValues { .number($0) }) }
         func list(_ values: [Double]) -> JSON { .array(values.map { .number($0) }) }
         var members: [String: JSON] = [
-            "names": .array(names.map { .string($0) }), "weights": list(route.weights),
+            "names": .array(names.map { .string($0) }), "experts": .array(experts.map { .integer($0) }),
+            "weights": list(route.weights),
             "entropy": .number(route.entropy), "largest_possible_weight": .number(route.bound),
         ]
         if let queries {
@@ -92,8 +96,9 @@ public struct ExpertsAudit: Sendable {
     public var lines: [String] {
         func row(_ values: [Double]) -> String { values.map { String(format: "%.4f", $0) }.joined(separator: "  ") }
         var lines = [
+            "experts     \(experts.map(String.init).joined(separator: ", "))",
             "weights     \(row(route.weights))  (entropy \(String(format: "%.4f", route.entropy)), "
-                + "largest possible \(String(format: "%.4f", route.bound)))"
+                + "largest possible \(String(format: "%.4f", route.bound)))",
         ]
         if let queries {
             lines.append(

@@ -7,41 +7,61 @@ public struct PairedComparison: Sendable {
         public let name: String
         public let base: Double
         public let other: Double
-        /// Of other - base: 95 %, percentile bootstrap over images, 1,000 resamples, seed 0.
+        /// other - base of each pair of files.
+        public let runs: [Double]
+        /// Of other - base: 95 %, percentile bootstrap over images, 1,000 resamples, seed 0. An image that several
+        /// runs answered is drawn with all its answers.
         public let low: Double
         public let high: Double
     }
 
     public let values: [Value]
+    /// Different images.
     public let count: Int
 
     /// - Parameters:
     ///   - base: files that `eval --answers` wrote, of one run or several
-    ///   - other: as many, of the same images in the same order
+    ///   - other: as many, each of the same images in the same order
     /// - Throws: `Failure(.badData)` when they are not of the same images.
     public init(_ base: [String], against other: [String]) throws {
         guard base.count == other.count else {
             throw Failure(.usage, "compare", "\(base.count) files on one side, \(other.count) on the other")
         }
-        var rows: [(base: [String: Double], other: [String: Double])] = []
-        for (first, second) in zip(base, other) {
+        let pairs = try zip(base, other).map { first, second in
             let (left, right) = (try Self.read(first), try Self.read(second))
             guard left.map(\.key) == right.map(\.key) else {
                 throw Failure(.badData, second, "is not about the same images as \(first)")
             }
-            rows += zip(left, right).map { ($0.hits, $1.hits) }
+            guard !left.isEmpty else { throw Failure(.badData, first, "holds no answers") }
+            return (left, right)
         }
-        guard let first = rows.first else { throw Failure(.badData, base.first ?? "compare", "holds no answers") }
-        count = rows.count
-        values = first.base.keys.filter { name in rows.allSatisfy { $0.base[name] != nil && $0.other[name] != nil } }
-            .sorted().map { name in
-                let difference = Metric.mean(name, rows.map { $0.other[name]! - $0.base[name]! })
-                let (low, high) = difference.interval
-                let share = 1 / Double(rows.count)
-                return Value(
-                    name: name, base: rows.reduce(0) { $0 + $1.base[name]! } * share,
-                    other: rows.reduce(0) { $0 + $1.other[name]! } * share, low: low, high: high)
+        var places: [String: Int] = [:]
+        for (left, _) in pairs { for row in left where places[row.key] == nil { places[row.key] = places.count } }
+        let images = places.count
+        count = images
+        let rows = pairs.flatMap { zip($0.0, $0.1) }
+        let names = (rows.first?.0.hits.keys.sorted() ?? []).filter { name in
+            rows.allSatisfy { $0.0.hits[name] != nil && $0.1.hits[name] != nil }
+        }
+        values = names.map { name in
+            var sums = [(difference: Double, count: Int)](repeating: (0, 0), count: images)
+            for (left, right) in rows {
+                let place = places[left.key]!
+                sums[place].difference += right.hits[name]! - left.hits[name]!
+                sums[place].count += 1
             }
+            let metric = Metric(name, count: images) { [sums] sample in
+                let (sum, number) = sample.reduce((0.0, 0)) { ($0.0 + sums[$1].difference, $0.1 + sums[$1].count) }
+                return sum / Double(max(1, number))
+            }
+            func mean(_ rows: [(key: String, hits: [String: Double])]) -> Double {
+                rows.reduce(0) { $0 + $1.hits[name]! } / Double(rows.count)
+            }
+            let (low, high) = metric.interval
+            return Value(
+                name: name, base: mean(rows.map(\.0)), other: mean(rows.map(\.1)),
+                runs: pairs.map { mean($0.1) - mean($0.0) }, low: low, high: high)
+        }
     }
 
     private static func read(_ path: String) throws -> [(key: String, hits: [String: Double])] {
@@ -64,6 +84,7 @@ public struct PairedComparison: Sendable {
                         [
                             "base": .number($0.base), "other": .number($0.other),
                             "difference": .number($0.other - $0.base), "interval": [.number($0.low), .number($0.high)],
+                            "runs": .array($0.runs.map { .number($0) }),
                         ]
                     )
                 }))

@@ -5,7 +5,7 @@ import TensorCore
 /// A task's features by every member of an ensemble: what weights are tried on.
 struct TaskFeatures {
     let kind: EvaluationTask.Kind
-    /// Of each member [N,E], unit rows.
+    /// Of each member [N,E], unit rows; empty for one that no weight asks for.
     let images: [[Float]]
     /// Of each member the classifier [C,E] or the captions [M,E], unit rows.
     let texts: [[Float]]
@@ -43,8 +43,8 @@ struct TaskFeatures {
         let rows: Rows
     }
 
-    var imageCount: Int { images[0].count / width }
-    var textCount: Int { texts[0].count / width }
+    let imageCount: Int
+    let textCount: Int
 
     /// - Parameter weights: of each text for each member; members that never count are left out
     func rows(_ weights: (Int) -> [Double], _ used: [Int]) -> Rows {
@@ -68,10 +68,9 @@ struct TaskFeatures {
             return Outcome(
                 metrics: Classification.metrics(top: top, targets: targets, classes: classes), top: top,
                 hits: zip(top, targets).map { answers, own in
-                    [
-                        "acc1": own.contains(answers[0]) ? 1 : 0,
-                        "acc5": answers.contains { own.contains($0) } ? 1 : 0,
-                    ]
+                    var hits = ["acc1": own.contains(answers[0]) ? 1.0 : 0]
+                    if classes >= 5 { hits["acc5"] = answers.contains { own.contains($0) } ? 1 : 0 }
+                    return hits
                 }, rows: rows)
         case (.retrieval, .task(let weights)):
             let rows = rows({ _ in weights }, weights.indices.filter { weights[$0] > 0 })

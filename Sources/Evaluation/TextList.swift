@@ -24,6 +24,16 @@ public enum TextList {
         return file
     }
 
+    /// A value that names a file beside the YAML, as it is named from the working folder; nil for any other.
+    public static func resolved(_ section: Section, _ key: String, beside path: String) throws -> String? {
+        let words = section.has(key) ? try section.strings(key) : []
+        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return nil }
+        let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
+        let beside = (path as NSString).deletingLastPathComponent + "/" + parts[0]
+        guard path.contains("/"), FileManager.default.fileExists(atPath: beside) else { return nil }
+        return ([(beside as NSString).standardizingPath] + parts.dropFirst()).joined(separator: "#")
+    }
+
     private static func find(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let words = try section.strings(key)
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }

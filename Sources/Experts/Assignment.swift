@@ -77,18 +77,28 @@ public struct Assignment: Sendable {
             sources.flatMap { $0.shards.map { SHA256.hex($0.samples.map(\.key).joined(separator: "\n")) } }.joined())
     }
 
-    /// One caption of each sample, drawn by the seed; nil where there is none.
-    public static func captions(of sources: [ShardSource], _ fields: SampleFields, seed: UInt64) -> [String?] {
-        var index = 0
-        return sources.flatMap { source in
-            source.shards.flatMap { shard in
-                shard.samples.map { sample -> String? in
-                    var random = RandomStream(seed: seed, purpose: "cluster caption", sample: index)
-                    index += 1
-                    guard let captions = try? shard.captions(sample, fields) else { return nil }
-                    return captions[random.integer(below: captions.count)]
+    /// One caption of each sample, drawn by the seed; nil where there is none, which is counted by reason.
+    ///
+    /// - Throws: `Failure(.io)` when a shard cannot be read.
+    public static func captions(of sources: [ShardSource], _ fields: SampleFields, seed: UInt64) throws -> (
+        captions: [String?], faults: FaultTally
+    ) {
+        var (drawn, faults) = ([String?](), FaultTally())
+        for shard in sources.flatMap(\.shards) {
+            for sample in shard.samples {
+                var random = RandomStream(seed: seed, purpose: "cluster caption", sample: drawn.count)
+                faults.seen += 1
+                do throws(SampleFault) {
+                    let captions = try shard.captions(sample, fields)
+                    drawn.append(captions[random.integer(below: captions.count)])
+                } catch {
+                    if case .unreadable(let why) = error { throw Failure(.io, "\(shard.path): \(sample.key)", why) }
+                    faults.add(error.reason, example: "\(shard.path): \(sample.key)")
+                    drawn.append(nil)
                 }
             }
+            shard.rest()
         }
+        return (drawn, faults)
     }
 }

@@ -1,4 +1,5 @@
-/// Points dealt out to centres of equal size, the sum of values as large as it gets within (points x epsilon).
+/// Points dealt out to centres of equal size, the sum of values as large as it gets within (points x epsilon). Where the
+/// sizes cannot be equal, the points left over are dealt to their nearest centres afterwards, without that promise.
 ///
 /// Bertsekas 1988, "The auction algorithm": each point without a place bids for the centre it gains most from, so
 /// much that its second choice would do as well; a full centre gives up the point that bid least.

@@ -53,17 +53,25 @@ public struct SentenceEmbedder: CaptionEmbedder {
 
     public init(_ path: String, on device: any Device) throws {
         let folder = try SentenceFolder(path)
-        tokenizer = try WordPieceTokenizer(vocabulary: folder.vocabularyPath, isUncased: folder.isUncased)
+        let vocabulary = try TokenizerCard(path)
+        guard let tokenizer = try vocabulary.load() as? WordPieceTokenizer else {
+            throw Failure(.badData, path, "has a tokenizer of another kind than a sentence encoder's")
+        }
         guard tokenizer.vocabularySize <= folder.shape.vocabulary else {
             throw Failure(
-                .badData, folder.vocabularyPath,
-                "has \(tokenizer.vocabularySize) pieces, the model's vocab_size is \(folder.shape.vocabulary)")
+                .badData, path,
+                "the tokenizer has \(tokenizer.vocabularySize) pieces, the model's vocab_size is \(folder.shape.vocabulary)"
+            )
         }
+        self.tokenizer = tokenizer
         model = try SentenceModel(folder, on: device)
+        // Everything that a row depends on.
+        let parts = [
+            SHA256.hex(try readFile(folder.weightsPath)), tokenizer.digest, "\(tokenizer.isUncased)",
+            folder.pooling.rawValue, folder.config.text(),
+        ]
         card = EmbedderCard(
-            kind: .sentence, path: path,
-            digest: SHA256.hex(SHA256.hex(try readFile(folder.weightsPath)) + tokenizer.digest),
-            width: model.width)
+            kind: .sentence, path: path, digest: SHA256.hex(parts.joined(separator: "\n")), width: model.width)
     }
 
     public var width: Int { card.width }

@@ -82,6 +82,9 @@ public struct Clusters: Sendable {
         }
     }
 
+    /// SHA-256 of the centres in a clusters folder.
+    static func digest(of folder: String) throws -> String { SHA256.hex(try readFile(folder + "/" + tensorsName)) }
+
     /// The embedder that made these clusters.
     ///
     /// - Parameter path: where it stands now, when that is not where it stood

@@ -24,6 +24,8 @@ public struct ExpertsFolder: Sendable {
     public let experts: [Expert]
     public let split: ExpertsRecipe.Split
     public let router: RouterForm
+    /// SHA-256 of the clusters that the samples were assigned by.
+    private let clustersDigest: String?
     public var clustersPath: String { path + "/clusters" }
 
     public static func stands(at path: String) -> Bool {
@@ -48,13 +50,24 @@ public struct ExpertsFolder: Sendable {
                 index: index, run: "\(path)/expert-\(index)", recipe: "\(path)/expert-\(index).yaml",
                 samples: try $0.integer("samples"), steps: try $0.integer("steps"))
         }
+        clustersDigest = try top.optionalString("clusters_sha256")
         guard !experts.isEmpty else { throw Failure(.badData, file, "names no experts") }
+        guard Set(experts.map(\.index)).count == experts.count else {
+            throw Failure(.badData, file, "names an expert twice")
+        }
         try top.finish()
+    }
+
+    /// The same experts routed by another form.
+    public func write(router: RouterForm) throws {
+        try Self.write(
+            to: path, experts.map { ($0.index, $0.samples, $0.steps) }, split: split, router: router,
+            clusters: clustersDigest)
     }
 
     static func write(
         to path: String, _ experts: [(index: Int, samples: Int, steps: Int)], split: ExpertsRecipe.Split,
-        router: RouterForm
+        router: RouterForm, clusters: String?
     ) throws {
         var lines = [
             "# Made by diptych experts plan. An expert taken out of this list no longer counts.",
@@ -64,6 +77,7 @@ public struct ExpertsFolder: Sendable {
         case .paper(let lambda): lines += ["router: paper", "lambda: \(lambda)"]
         case .release: lines += ["router: release"]
         }
+        if let clusters { lines.append("clusters_sha256: \(clusters)") }
         lines.append("experts:")
         lines += experts.map { "  - {index: \($0.index), samples: \($0.samples), steps: \($0.steps)}" }
         try AtomicFile.write(lines.joined(separator: "\n") + "\n", to: path + "/" + cardName)
@@ -72,20 +86,31 @@ public struct ExpertsFolder: Sendable {
     /// The router of these experts; nil for a random split, whose experts all count the same.
     ///
     /// - Parameters:
-    ///   - form: instead of the recipe's
+    ///   - name: a form instead of the folder's
     ///   - embedder: where the embedder stands now
     public func router(
-        _ form: RouterForm? = nil, embedder: String? = nil, on device: any Device
+        _ name: RouterForm.Name? = nil, embedder: String? = nil, on device: any Device
     ) throws -> Router? {
         guard split == .clusters else { return nil }
         let clusters = try Clusters(clustersPath)
+        guard try clustersDigest == nil || clustersDigest == Clusters.digest(of: clustersPath) else {
+            throw Failure(
+                .badData, clustersPath, "is not what the experts' samples were assigned by",
+                remedy: "Restore it, or plan and train again in another folder")
+        }
+        let form: RouterForm =
+            switch (name, router) {
+            case (nil, _), (.paper, .paper): router
+            case (.paper, .release): .paper(lambda: 0.2)
+            case (.release, _): .release
+            }
         if let unknown = experts.first(where: { $0.index >= clusters.experts }) {
             throw Failure(
                 .badData, path + "/" + Self.cardName,
                 "expert \(unknown.index) has no cluster, there are \(clusters.experts)")
         }
         return Router(
-            form ?? router, clusters, try clusters.openEmbedder(embedder, on: device), present: experts.map(\.index),
+            form, clusters, try clusters.openEmbedder(embedder, on: device), present: experts.map(\.index),
             on: device)
     }
 
@@ -103,11 +128,11 @@ public struct ExpertsFolder: Sendable {
 /// How an experts folder is to be run.
 public struct EnsembleOptions: Sendable {
     public var tokenizer: String?
-    public var form: RouterForm?
+    public var form: RouterForm.Name?
     public var embedder: String?
     public var top: Int?
 
-    public init(tokenizer: String? = nil, form: RouterForm? = nil, embedder: String? = nil, top: Int? = nil) {
+    public init(tokenizer: String? = nil, form: RouterForm.Name? = nil, embedder: String? = nil, top: Int? = nil) {
         self.tokenizer = tokenizer
         self.form = form
         self.embedder = embedder
@@ -119,14 +144,19 @@ extension Ensemble {
     /// A model folder, or an experts folder.
     ///
     /// - Throws: `Failure` naming what is missing or does not fit.
-    public init(_ path: String, _ options: EnsembleOptions = EnsembleOptions(), on device: any Device) throws {
+    ///
+    /// - Parameter isRouted: whether tasks will be routed; features alone need no router
+    public init(
+        _ path: String, _ options: EnsembleOptions = EnsembleOptions(), isRouted: Bool = true, on device: any Device
+    ) throws {
         guard ExpertsFolder.stands(at: path) else {
             self.init(try LoadedModel(path, tokenizer: options.tokenizer, on: device))
             return
         }
         let folder = try ExpertsFolder(path)
         try self.init(
-            folder.models(tokenizer: options.tokenizer, on: device),
-            router: folder.router(options.form, embedder: options.embedder, on: device), top: options.top, name: path)
+            folder.models(tokenizer: options.tokenizer, on: device), experts: folder.experts.map(\.index),
+            router: isRouted ? folder.router(options.form, embedder: options.embedder, on: device) : nil,
+            top: options.top, name: path)
     }
 }

@@ -25,14 +25,16 @@ public struct ExpertsPlan: Sendable {
     /// would have seen.
     public let steps: [Int]
 
-    /// - Throws: `Failure(.badData)` when an expert owns too few samples for one step.
-    public init(_ assignment: Assignment, experts: Int, remaining: Int) throws {
+    /// - Parameter batch: pairs of a step
+    /// - Throws: `Failure(.badData)` when an expert owns too few samples for one step or one batch.
+    public init(_ assignment: Assignment, experts: Int, remaining: Int, batch: Int) throws {
         sizes = (0..<experts).map { assignment.size(of: $0) }
         let total = Double(max(1, assignment.expert.count))
         steps = sizes.map { Int((Double($0) / total * Double(remaining)).rounded()) }
-        if let idle = steps.firstIndex(of: 0) {
+        if let idle = steps.indices.first(where: { steps[$0] == 0 || sizes[$0] < batch }) {
             throw Failure(
-                .badData, "expert \(idle)", "owns \(sizes[idle]) samples, too few for one of \(remaining) steps",
+                .badData, "expert \(idle)",
+                "owns \(sizes[idle]) samples, too few for a batch of \(batch) or one of \(remaining) steps",
                 remedy: "Lower experts, or balance the clusters")
         }
     }
@@ -63,6 +65,8 @@ public struct ExpertsPlan: Sendable {
             try AtomicFile.write(file.text(), to: "\(folder)/expert-\(expert).yaml")
         }
         try ExpertsFolder.write(
-            to: folder, sizes.indices.map { ($0, sizes[$0], steps[$0]) }, split: recipe.split, router: recipe.router)
+            to: folder, sizes.indices.map { ($0, sizes[$0], steps[$0]) }, split: recipe.split,
+            router: recipe.router,
+            clusters: recipe.split == .clusters ? Clusters.digest(of: folder + "/clusters") : nil)
     }
 }

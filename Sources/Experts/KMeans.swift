@@ -3,7 +3,7 @@ import Support
 import TensorCore
 
 /// k-means (Lloyd 1982) whose assignments can be held at equal sizes, over points taken a chunk at a time with
-/// running sums: one chunk's distances are in memory at once. A function of points, settings and seed alone.
+/// running sums: beside the points one chunk's distances are in memory. A function of points, settings and seed alone.
 public struct KMeans: Sendable {
     /// How a chunk's points are kept from crowding around few centres, while centres are fitted.
     public enum Balance: String, Sendable, CaseIterable { case none, sinkhorn, auction }
@@ -48,29 +48,30 @@ public struct KMeans: Sendable {
         public let iterations: Int
     }
 
-    /// - Parameter points: [N,D]
+    /// - Parameter values: N points [N,D]
     /// - Throws: `Failure(.badData)` for fewer points than clusters.
-    public func fit(_ points: [Float], width: Int, on device: any Device) throws -> Fit {
-        let count = points.count / width
+    public func fit(_ values: [Float], width: Int, on device: any Device) throws -> Fit {
+        let count = values.count / width
         guard count >= clusters else {
             throw Failure(
                 .badData, "clusters", "\(clusters) clusters need as many captions, the sample has \(count)",
                 remedy: "Lower the number of clusters or raise the sample")
         }
+        let points = PointSet(values, width: width, on: device)
         var best: Fit?
         for restart in 0..<max(1, restarts) {
-            let fit = fit(points, width, restart, device)
+            let fit = fit(points, restart)
             if fit.inertia < best?.inertia ?? .infinity { best = fit }
         }
         return best!
     }
 
-    private func fit(_ points: [Float], _ width: Int, _ restart: Int, _ device: any Device) -> Fit {
-        let count = points.count / width
+    private func fit(_ points: PointSet, _ restart: Int) -> Fit {
+        let (count, width) = (points.count, points.width)
         var random = RandomStream(seed: seed, purpose: "k-means", sample: restart)
-        var centres = start(points, width, &random, device)
+        var centres = start(points, &random)
         // sklearn's rule: the centres' shift, summed, against the points' mean variance.
-        let tolerance = 1e-4 * meanVariance(points, width)
+        let tolerance = 1e-4 * meanVariance(points.values, width)
         var previous: [Int] = []
         for iteration in 1... {
             var sums = [Double](repeating: 0, count: clusters * width)
@@ -80,7 +81,7 @@ public struct KMeans: Sendable {
             var farthest: [(distance: Float, point: Int)] = []
             assigned.reserveCapacity(count)
             for range in chunks(count) {
-                let distances = Self.squaredDistances(points, range, centres, width, device)
+                let distances = points.squaredDistances(range, to: centres)
                 let choice = assign(distances)
                 for (offset, c) in choice.enumerated() {
                     let distance = distances[offset * clusters + c]
@@ -88,7 +89,7 @@ public struct KMeans: Sendable {
                     sizes[c] += 1
                     if balance == .none { Self.keep(&farthest, (distance, range.lowerBound + offset), clusters) }
                     let (from, to) = ((range.lowerBound + offset) * width, c * width)
-                    for d in 0..<width { sums[to + d] += Double(points[from + d]) }
+                    for d in 0..<width { sums[to + d] += Double(points.values[from + d]) }
                 }
                 assigned += choice
             }
@@ -100,7 +101,7 @@ public struct KMeans: Sendable {
                     let value =
                         sizes[c] > 0
                         ? Float(sums[c * width + d] / Double(sizes[c]))
-                        : farthest.isEmpty ? centres[c * width + d] : points[farthest[0].point * width + d]
+                        : farthest.isEmpty ? centres[c * width + d] : points.values[farthest[0].point * width + d]
                     shift += Double((value - centres[c * width + d]) * (value - centres[c * width + d]))
                     next[c * width + d] = value
                 }
@@ -115,9 +116,10 @@ public struct KMeans: Sendable {
         preconditionFailure("unreachable")
     }
 
-    /// The last chunk takes what would not fill one of its own, so that every chunk can fill all centres.
+    /// All chunks but the last are multiples of the number of clusters, so that balanced sizes differ by one at most;
+    /// the last takes what would not fill one of its own.
     private func chunks(_ count: Int) -> [Range<Int>] {
-        let size = max(chunk, clusters)
+        let size = max(1, chunk / clusters) * clusters
         let whole = max(1, count / size)
         return (0..<whole).map { $0 * size..<($0 == whole - 1 ? count : ($0 + 1) * size) }
     }
@@ -134,9 +136,9 @@ public struct KMeans: Sendable {
         }
     }
 
-    private func start(_ points: [Float], _ width: Int, _ random: inout RandomStream, _ device: any Device) -> [Float] {
-        let count = points.count / width
-        func row(_ point: Int) -> ArraySlice<Float> { points[point * width..<(point + 1) * width] }
+    private func start(_ points: PointSet, _ random: inout RandomStream) -> [Float] {
+        let (count, width) = (points.count, points.width)
+        func row(_ point: Int) -> ArraySlice<Float> { points.values[point * width..<(point + 1) * width] }
         switch start {
         case .random:
             var order = Array(0..<count)
@@ -144,7 +146,7 @@ public struct KMeans: Sendable {
             return order.prefix(clusters).flatMap(row)
         case .plusPlus:
             var centres = Array(row(random.integer(below: count)))
-            var nearest = Self.squaredDistances(points, 0..<count, centres, width, device)
+            var nearest = points.squaredDistances(0..<count, to: centres)
             let candidates = 2 + Int(log(Double(clusters)))
             while centres.count < clusters * width {
                 let total = nearest.reduce(0.0) { $0 + Double($1) }
@@ -155,7 +157,7 @@ public struct KMeans: Sendable {
                         return left < 0
                     } ?? count - 1
                 }
-                let tried = Self.squaredDistances(points, 0..<count, drawn.flatMap(row), width, device)
+                let tried = points.squaredDistances(0..<count, to: drawn.flatMap(row))
                 let improved = drawn.indices.map { c in
                     nearest.indices.reduce(0.0) { $0 + Double(min(nearest[$1], tried[$1 * candidates + c])) }
                 }
@@ -186,45 +188,60 @@ public struct KMeans: Sendable {
         list.insert(item, at: list.firstIndex { $0.distance < item.0 } ?? list.count)
     }
 
-    /// |x - c|^2 of some points to all centres, [range, k], at least 0.
-    static func squaredDistances(
-        _ points: [Float], _ range: Range<Int>, _ centres: [Float], _ width: Int, _ device: any Device
-    ) -> [Float] {
-        let count = centres.count / width
-        func squares(_ values: ArraySlice<Float>) -> [Float] {
-            stride(from: values.startIndex, to: values.endIndex, by: width).map { start in
-                values[start..<start + width].reduce(0) { $0 + $1 * $1 }
-            }
-        }
-        let own = squares(points[range.lowerBound * width..<range.upperBound * width])
-        let theirs = squares(centres[...])
-        let x = device.tensor(
-            Array(points[range.lowerBound * width..<range.upperBound * width]), shape: [range.count, width])
-        let c = device.tensor(centres, shape: [count, width])
-        var distances = withoutTape { matmul(x, c, transposeB: true) }.floats
-        distances.withUnsafeMutableBufferPointer { distances in
-            for row in 0..<range.count {
-                for column in 0..<count {
-                    let index = row * count + column
-                    distances[index] = max(0, own[row] + theirs[column] - 2 * distances[index])
-                }
-            }
-        }
-        return distances
-    }
-
     /// Every point's nearest centre and the squared distance to it; ties to the lower index.
     public static func nearest(
         _ points: [Float], _ centres: [Float], width: Int, on device: any Device, chunk: Int = 4096
     ) -> [(centre: Int, squaredDistance: Float)] {
-        let (count, k) = (points.count / width, centres.count / width)
-        return stride(from: 0, to: count, by: chunk).flatMap { start in
-            let range = start..<min(count, start + chunk)
-            let distances = squaredDistances(points, range, centres, width, device)
+        let k = centres.count / width
+        let points = PointSet(points, width: width, on: device)
+        return stride(from: 0, to: points.count, by: chunk).flatMap { start in
+            let range = start..<min(points.count, start + chunk)
+            let distances = points.squaredDistances(range, to: centres)
             return (0..<range.count).map { row in
                 let best = (0..<k).min { distances[row * k + $0] < distances[row * k + $1] }!
                 return (best, distances[row * k + best])
             }
         }
+    }
+}
+
+/// Points on a device with their squared lengths.
+private struct PointSet {
+    /// [N,D]
+    let values: [Float]
+    let width: Int
+    private let tensor: Tensor
+    private let squares: [Float]
+
+    init(_ values: [Float], width: Int, on device: any Device) {
+        self.values = values
+        self.width = width
+        tensor = device.tensor(values, shape: [values.count / width, width])
+        squares = Self.squares(values, width)
+    }
+
+    var count: Int { squares.count }
+
+    private static func squares(_ values: [Float], _ width: Int) -> [Float] {
+        stride(from: 0, to: values.count, by: width).map { start in
+            values[start..<start + width].reduce(0) { $0 + $1 * $1 }
+        }
+    }
+
+    /// |x - c|^2 of some points to all centres [k,D]: [range, k], at least 0.
+    func squaredDistances(_ range: Range<Int>, to centres: [Float]) -> [Float] {
+        let count = centres.count / width
+        let theirs = Self.squares(centres, width)
+        let c = tensor.device.tensor(centres, shape: [count, width])
+        var distances = withoutTape { matmul(tensor.slice(range), c, transposeB: true) }.floats
+        distances.withUnsafeMutableBufferPointer { distances in
+            for row in 0..<range.count {
+                for column in 0..<count {
+                    let index = row * count + column
+                    distances[index] = max(0, squares[range.lowerBound + row] + theirs[column] - 2 * distances[index])
+                }
+            }
+        }
+        return distances
     }
 }

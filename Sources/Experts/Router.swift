@@ -69,19 +69,14 @@ public struct Router: TaskRouter {
         self.device = device
     }
 
-    public func route(_ groups: [[String]]) -> Route {
+    public func routes(_ groups: [[String]]) -> (task: Route, each: [Route]) {
         let near = near(groups)
-        return restricted(
-            form.route(squaredDistances: near.map(\.0), owners: near.map(\.1), experts: clusters.experts))
-    }
-
-    public func routeEach(_ texts: [String]) -> [Route] {
-        near(texts.map { [$0] }).map { distance, owner in
-            restricted(form.route(squaredDistances: [distance], owners: [owner], experts: clusters.experts))
+        func route(_ near: ArraySlice<(Double, Int)>) -> Route {
+            form.route(squaredDistances: near.map(\.0), owners: near.map(\.1), experts: clusters.experts)
+                .restricted(to: present)
         }
+        return (route(near[...]), near.indices.map { route(near[$0...$0]) })
     }
-
-    private func restricted(_ route: Route) -> Route { route.restricted(to: present) }
 
     /// Each group's squared distance to its nearest fine centre, and that centre's expert.
     private func near(_ groups: [[String]]) -> [(Double, Int)] {

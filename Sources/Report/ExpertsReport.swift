@@ -41,10 +41,11 @@ public struct ExpertsReport {
 
     private func weights(_ audit: JSON) -> String {
         let task = audit["weights"]?.array?.compactMap(\.number) ?? []
+        let numbers = audit["experts"]?.array?.compactMap(\.integer) ?? Array(task.indices)
         let queries = audit["queries"]?["mean_weights"]?.array?.compactMap(\.number)
         let rows = task.indices.map { expert in
             """
-            <tr><td>expert \(expert)</td><td class="n"><b>\(number(task[expert]))</b></td>
+            <tr><td>expert \(numbers[expert])</td><td class="n"><b>\(number(task[expert]))</b></td>
             <td><div class="bar"><i style="width:\(number(100 * task[expert], "%.1f"))%"></i></div></td>
             \(queries.map { "<td class=\"n\">\(number($0[expert]))</td>" } ?? "")</tr>
             """
@@ -60,6 +61,7 @@ public struct ExpertsReport {
 
     private func metrics(_ json: JSON, _ audit: JSON) -> String {
         let alone = audit["alone"]?.array ?? []
+        let numbers = audit["experts"]?.array?.compactMap(\.integer) ?? Array(alone.indices)
         func cell(_ value: Double?) -> String { "<td class=\"n\">\(number(value.map { 100 * $0 }, "%.1f"))</td>" }
         let rows = (json["metrics"]?.object ?? [:]).sorted { $0.key < $1.key }.map { name, value in
             let ends = json["confidence"]?[name]?.array?.compactMap(\.number) ?? []
@@ -70,7 +72,7 @@ public struct ExpertsReport {
                 + cell(audit["uniform"]?[name]?.number) + cell(audit["oracle"]?[name]?["value"]?.number)
                 + cell(audit["regret"]?[name]?.number) + "</tr>"
         }
-        let heads = alone.indices.map { "<th class=\"n\">expert \($0)</th>" }.joined()
+        let heads = alone.indices.map { "<th class=\"n\">expert \(numbers[$0])</th>" }.joined()
         return """
             <div class="card scroll" style="margin-top:12px"><table><tr><th>%</th><th class="n">ensemble</th><th class="n">95 % interval</th>\(heads)<th class="n">all alike</th><th class="n">oracle</th><th class="n">regret</th></tr>\(rows.joined())</table></div>
             """

@@ -32,13 +32,12 @@ public struct SampleOrder: Sendable {
     public let seed: UInt64
     /// Shards whose samples are shuffled together.
     public let window: Int
-    /// Samples in an epoch; by default all of all sources.
-    public let count: Int
+    /// Samples in an epoch (of a subset in the first one); by default all of all sources.
+    public private(set) var count: Int
+    private let whole: Int
     /// The samples that take part, in the order of the shards; the others are passed over, which leaves the order
     /// of those that stay as it was. nil: all.
     private let subset: [Bool]?
-    /// Of each source, those that take part.
-    private let kept: [Int]
     /// Of each source and shard, where its samples begin among all.
     private let starts: [[Int]]
 
@@ -59,19 +58,23 @@ public struct SampleOrder: Sendable {
                 return start
             }
         }
-        kept = zip(sources, starts).map { source, starts in
-            subset?[starts[0]..<starts[0] + source.count].count { $0 } ?? source.count
-        }
-        let whole = samplesPerEpoch ?? all
-        let share = kept.reduce(0, +)
-        count = share == all ? whole : Int((Double(whole) * Double(share) / Double(max(1, all))).rounded())
+        whole = samplesPerEpoch ?? all
+        count = whole
+        guard subset != nil else { return }
+        count = epoch(0).count
     }
 
-    /// Where this order stands when the whole order has come to a position.
-    public func position(of whole: DataPosition, in order: SampleOrder) -> DataPosition {
-        guard let subset else { return whole }
-        let taken = order.epoch(whole.epoch).prefix(whole.taken).count { subset[index(of: $0)] }
-        return DataPosition(epoch: whole.epoch, taken: taken)
+    /// All samples of an epoch, in order.
+    public func epoch(_ epoch: Int) -> [SampleReference] {
+        let all = wholeEpoch(epoch)
+        return subset.map { subset in all.filter { subset[index(of: $0)] } } ?? all
+    }
+
+    /// Where this order stands when the order of all samples has come to a position.
+    public func position(ofWhole position: DataPosition) -> DataPosition {
+        guard let subset else { return position }
+        let taken = wholeEpoch(position.epoch).prefix(position.taken).count { subset[index(of: $0)] }
+        return DataPosition(epoch: position.epoch, taken: taken)
     }
 
     /// The samples of a shard, counted through all sources, that take part.
@@ -85,13 +88,13 @@ public struct SampleOrder: Sendable {
         starts[reference.source][reference.shard] + reference.index
     }
 
-    /// All samples of an epoch, in order. With several sources each gives its weighted share, its own
-    /// passes following each other, and the sources are interleaved at random.
-    public func epoch(_ epoch: Int) -> [SampleReference] {
-        if sources.count == 1, count == kept[0] { return pass(0, epoch) }
+    /// With several sources each gives its weighted share, its own passes following each other, and the sources are
+    /// interleaved at random.
+    private func wholeEpoch(_ epoch: Int) -> [SampleReference] {
+        if sources.count == 1, whole == sources[0].count { return pass(0, epoch) }
         let total = sources.reduce(0) { $0 + $1.weight }
-        var shares = sources.map { Int((Double(count) * $0.weight / total).rounded(.down)) }
-        for index in 0..<(count - shares.reduce(0, +)) { shares[index % shares.count] += 1 }
+        var shares = sources.map { Int((Double(whole) * $0.weight / total).rounded(.down)) }
+        for index in 0..<(whole - shares.reduce(0, +)) { shares[index % shares.count] += 1 }
         var turns = shares.enumerated().flatMap { [Int](repeating: $0.offset, count: $0.element) }
         var random = RandomStream(seed: seed, purpose: "mixture", epoch: epoch)
         random.shuffle(&turns)
@@ -103,9 +106,8 @@ public struct SampleOrder: Sendable {
 
     /// `count` samples of a source's endless sequence of passes.
     private func stretch(_ source: Int, from start: Int, count: Int) -> [SampleReference] {
-        let size = kept[source]
+        let size = sources[source].count
         var out: [SampleReference] = []
-        guard size > 0 else { return out }
         var position = start
         while out.count < count {
             let (number, offset) = (position / size, position % size)
@@ -128,7 +130,7 @@ public struct SampleOrder: Sendable {
                 }
             }
             random.shuffle(&references)
-            return subset.map { subset in references.filter { subset[index(of: $0)] } } ?? references
+            return references
         }
     }
 }

@@ -88,7 +88,7 @@ public final class Shard: Sendable {
     }
 
     /// Lets go of an inflated gzip shard.
-    func rest() { inflated.withLock { $0 = nil } }
+    public func rest() { inflated.withLock { $0 = nil } }
 }
 
 /// An open file, read at offsets.

@@ -8,10 +8,17 @@ public struct TarWriter {
     public init(_ file: FileHandle) { self.file = file }
 
     public func add(_ name: String, _ data: Data) throws {
-        precondition(name.utf8.count <= 100, "tar member name too long: \(name)")
+        if name.utf8.count > 100 {
+            // GNU's way: the name as a member of its own before the one it belongs to.
+            try write("././@LongLink", "L", Data((name + "\0").utf8))
+        }
+        try write(name, "0", data)
+    }
+
+    private func write(_ name: String, _ type: String, _ data: Data) throws {
         var header = [UInt8](repeating: 0, count: 512)
         func put(_ text: String, _ start: Int) {
-            for (index, byte) in text.utf8.enumerated() { header[start + index] = byte }
+            for (index, byte) in text.utf8.prefix(100).enumerated() { header[start + index] = byte }
         }
         put(name, 0)
         put("0000644", 100)
@@ -20,7 +27,7 @@ public struct TarWriter {
         put(String(format: "%011o", data.count), 124)
         put("00000000000", 136)
         put("        ", 148)
-        put("0", 156)
+        put(type, 156)
         put("ustar", 257)
         put("00", 263)
         put(String(format: "%06o", header.reduce(0) { $0 + Int($1) }) + "\0 ", 148)

@@ -29,9 +29,14 @@ public struct TokenizerCard: Sendable {
         {
             // A transformers folder of a BERT encoder.
             let settings = folder + "/tokenizer_config.json"
-            let lower =
-                FileManager.default.fileExists(atPath: settings)
-                ? try JSON(file: settings)["do_lower_case"]?.bool : nil
+            let json = FileManager.default.fileExists(atPath: settings) ? try JSON(file: settings) : .null
+            let lower = json["do_lower_case"]?.bool
+            guard json["strip_accents"]?.bool ?? (lower ?? true) == lower ?? true,
+                json["tokenize_chinese_chars"]?.bool ?? true
+            else {
+                throw Failure(
+                    .badData, settings, "strip_accents and tokenize_chinese_chars are built as BERT's own only")
+            }
             (kind, file, digest, cleaning, end, padding) = (.wordPiece, "vocab.txt", nil, .none, 0, 0)
             isUncased = lower ?? true
             return

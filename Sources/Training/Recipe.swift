@@ -35,7 +35,7 @@ public struct Recipe {
     }
 
     /// The merged file, kept in the run folder.
-    public let file: YAMLFile
+    public private(set) var file: YAMLFile
     public let seed: UInt64
     /// `model_cfg` with the objective's logit scale and bias.
     public let modelConfig: JSON
@@ -109,6 +109,9 @@ public struct Recipe {
         isCheckpointed = try top.bool("checkpointing", default: false)
         logEvery = try top.integer("log_every", default: 1, in: 1...1_000_000)
 
+        if textEncoder != nil, !top.has("model") {
+            throw top.wrong("text_encoder", "needs a model whose text_cfg has hf_model_name")
+        }
         if let initialModel, !top.has("model") {
             guard !HuggingFaceFolder.stands(at: initialModel) else {
                 throw top.wrong(
@@ -181,6 +184,11 @@ public struct Recipe {
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
             templates: try data.has("templates")
                 ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
+        // The merged file is kept elsewhere: what it names beside itself is named from here.
+        for key in ["classes", "templates"] {
+            guard let place = try TextList.resolved(data, key, beside: file.path) else { continue }
+            try self.file.set("data.\(key)=\(JSON.string(place).text())")
+        }
         window = try data.integer("window", default: 16, in: 1...1_000_000)
         samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
         decode = try data.choice("decode", default: .exact)

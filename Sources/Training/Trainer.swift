@@ -77,9 +77,7 @@ public final class Trainer {
                     .badData, continuation.checkpoint,
                     "is at step \(seedStep), continue.total is \(continuation.total): nothing is left to train")
             }
-            let whole = SampleOrder(
-                setup.order.sources, seed: recipe.seed, window: recipe.window, samplesPerEpoch: recipe.samplesPerEpoch)
-            state.position = setup.order.position(of: seed.position, in: whole)
+            state.position = setup.order.position(ofWhole: seed.position)
             state.pairsSeen = seed.pairsSeen
         } else {
             seedStep = 0
@@ -105,6 +103,9 @@ public final class Trainer {
         defer { batches.stop() }
         let parameters = model.optimized
         let last = min(steps, until ?? steps)
+        guard state.step <= last else {
+            throw Failure(.usage, "--until \(last)", "\(run.path) is at step \(state.step) already")
+        }
         while state.step < last {
             let start = Machine.now()
             let waitedBefore = batches.waited

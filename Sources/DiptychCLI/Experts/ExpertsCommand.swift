@@ -58,6 +58,11 @@ struct ExpertsJob {
                 remedy: "seed_run names a dense run, stopped by diptych train --until")
         }
         seed = try Recipe(dense)
+        guard seed.continuation == nil, seed.subset == nil else {
+            throw Failure(
+                .badData, dense, "is itself a continuation or an expert, which experts cannot go on from",
+                remedy: "Name the dense run it came from")
+        }
         let own = folder + "/recipe.yaml"
         if FileManager.default.fileExists(atPath: own) {
             try recipe.file.requireSame(as: own, except: ["about", "router", "evaluations"])
@@ -73,12 +78,24 @@ struct ExpertsJob {
         try seed.sources.map { try ShardSource($0.shards, weight: $0.weight) }
     }
 
+    /// One caption of each sample; those without are counted and said.
+    private func drawnCaptions() throws -> [String?] {
+        let (captions, faults) = try Assignment.captions(of: try sources(), seed.fields, seed: recipe.fine.seed)
+        if faults.total > 0 { say("without a caption, dealt out in turn: \(faults.summary)") }
+        return captions
+    }
+
     func cluster() throws {
         guard recipe.split == .clusters else {
             throw Failure(.usage, recipe.file.path, "split is random: there is nothing to cluster")
         }
+        guard !ExpertsFolder.stands(at: folder) else {
+            throw Failure(
+                .usage, folder, "is planned already: its experts belong to the clusters that stand there",
+                remedy: "Choose another folder with --run")
+        }
         try claim()
-        let captions = Assignment.captions(of: try sources(), seed.fields, seed: recipe.fine.seed).compactMap { $0 }
+        let captions = try drawnCaptions().compactMap { $0 }
         guard !captions.isEmpty else {
             throw Failure(.badData, recipe.seedRun, "the seed run's data hold no captions to cluster")
         }
@@ -113,13 +130,13 @@ struct ExpertsJob {
     }
 
     func plan() throws {
-        let clustersPath = folder + "/clusters"
-        if recipe.split == .clusters, !FileManager.default.fileExists(atPath: clustersPath) { try cluster() }
-        try claim()
-        guard ExpertsFolder.stands(at: folder) == false else {
+        guard !ExpertsFolder.stands(at: folder) else {
             throw Failure(
                 .usage, folder, "is planned already", remedy: "Choose another folder with --run, or remove this one")
         }
+        let clustersPath = folder + "/clusters"
+        if recipe.split == .clusters, !FileManager.default.fileExists(atPath: clustersPath) { try cluster() }
+        try claim()
         let checkpoints = RunFolder.checkpoints(in: recipe.seedRun)
         let wanted = recipe.seedStep
         guard let checkpoint = wanted.map({ step in checkpoints.last { $0.step == step } }) ?? checkpoints.last else {
@@ -144,14 +161,20 @@ struct ExpertsJob {
                 random: count, experts: recipe.experts, seed: recipe.fine.seed, samples: digest)
         case .clusters:
             let clusters = try Clusters(clustersPath)
-            let captions = Assignment.captions(of: sources, seed.fields, seed: recipe.fine.seed)
+            guard clusters.experts == recipe.experts else {
+                throw Failure(
+                    .usage, clustersPath, "has \(clusters.experts) experts, the recipe \(recipe.experts)",
+                    remedy: "Cluster again: diptych experts cluster")
+            }
+            let captions = try drawnCaptions()
             let progress = ProgressLine("assign", total: captions.count)
             assignment = try Assignment(
                 captions, clusters, embedder: clusters.openEmbedder(on: device), samples: digest, on: device
             ) { progress.update($0) }
             progress.finish()
         }
-        let plan = try ExpertsPlan(assignment, experts: recipe.experts, remaining: total - checkpoint.step)
+        let plan = try ExpertsPlan(
+            assignment, experts: recipe.experts, remaining: total - checkpoint.step, batch: seed.batch)
         try plan.write(
             recipe,
             ExpertsPlan.Seed(
@@ -164,7 +187,13 @@ struct ExpertsJob {
 
     /// Trains the experts that are not trained yet, each from where it stopped.
     func train(only: Int?) throws {
-        if !ExpertsFolder.stands(at: folder) { try plan() }
+        if ExpertsFolder.stands(at: folder) {
+            // Router and evaluations may change at any time.
+            try claim()
+            try ExpertsFolder(folder).write(router: recipe.router)
+        } else {
+            try plan()
+        }
         let experts = try ExpertsFolder(folder).experts
         if let only, !experts.contains(where: { $0.index == only }) {
             throw Failure(.usage, "--only \(only)", "the folder has experts \(experts.map(\.index))")

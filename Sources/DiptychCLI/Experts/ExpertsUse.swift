@@ -6,6 +6,7 @@ import Foundation
 import Report
 import Shards
 import Support
+import TensorCPU
 import Training
 
 struct ExpertsRoute: DiptychCommand {
@@ -33,8 +34,7 @@ struct ExpertsRoute: DiptychCommand {
 
     func execute() throws {
         let experts = try ExpertsFolder(folder)
-        let form = router.map { $0 == .paper ? RouterForm.paper(lambda: 0.2) : .release }
-        guard let router = try experts.router(form, embedder: embedder, on: machine.device()) else {
+        guard let router = try experts.router(router, embedder: embedder, on: machine.device()) else {
             throw Failure(.usage, folder, "its experts own random samples: they all count the same")
         }
         let names: [String]
@@ -52,7 +52,8 @@ struct ExpertsRoute: DiptychCommand {
             groups = names.map { [$0] }
         }
         guard !names.isEmpty else { throw Failure(.badData, task ?? texts ?? "", "holds no texts to route by") }
-        let routes = each ? router.routeEach(groups.map { $0[0] }) : [router.route(groups)]
+        let found = router.routes(groups)
+        let routes = each ? found.each : [found.task]
         if json {
             return print(
                 JSON.array(routes.enumerated().map { self.json($1, each ? [names[$0]] : names) }).text(indent: 2))
@@ -119,9 +120,13 @@ struct ExpertsEval: DiptychCommand {
         }
         let models = try Ensemble(folder, ensemble.options, on: machine.device())
         try AtomicFile.makeFolder(folder + "/evals")
+        var names: [String: Int] = [:]
         for evaluator in evaluators {
             let result = try evaluator.shown(models, audit: true)
-            let path = "\(folder)/evals/\(result.dataset)"
+            // The same task on several sets is numbered.
+            names[result.dataset, default: 0] += 1
+            let turn = names[result.dataset]! > 1 ? "-\(names[result.dataset]!)" : ""
+            let path = "\(folder)/evals/\(result.dataset)\(turn)"
             try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
             try AtomicFile.write(result.answerLines, to: path + ".answers.jsonl")
             print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
@@ -142,7 +147,7 @@ struct ExpertsMerge: DiptychCommand {
     @Option(help: "The model folder to make; it must not exist.") var out: String
 
     func execute() throws {
-        let experts = try ExpertsFolder(folder).models(tokenizer: nil, on: MachineOptions.parse([]).device())
+        let experts = try Ensemble(folder, isRouted: false, on: CPUDevice()).members
         guard !FileManager.default.fileExists(atPath: out) else {
             throw Failure(.usage, out, "exists already", remedy: "Give --out a new name")
         }
@@ -159,7 +164,7 @@ struct ExpertsRepack: DiptychCommand {
     static let configuration = CommandConfiguration(
         commandName: "repack", abstract: "Write the shards of one expert, to be carried to another machine.",
         discussion: """
-            Each shard keeps its name and the order of its samples; those of other experts are left out, but for the
+            Each shard keeps its name, after a number, and the order of its samples; those of other experts are left out, but for the
             recipe's share of them. To look at or to train elsewhere: training itself reads the original shards.
 
             EXAMPLE
