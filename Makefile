@@ -40,7 +40,7 @@ bench-peers: build peers-environment
 peers-environment:
 	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)
 	@$(PEERS)/bin/pip install --quiet $(TORCH) open_clip_torch==3.3.0 timm==1.0.31 transformers==5.23.0 \
-		clip-benchmark==1.6.2 sentencepiece pillow
+		clip-benchmark==1.6.2 sentencepiece protobuf pillow
 
 clean:
 	rm -rf .build

@@ -190,4 +190,41 @@ import Tokenization
             #expect(try shard.imageData(shard.samples[0]) == image)
         }
     }
+
+    @Test("A subset passes over samples and leaves the order of the others, with several weighted sources too")
+    func subsets() throws {
+        try Places.withFolder { folder in
+            var rules = SceneRules()
+            rules.side = 16
+            try rules.write(count: 30, seed: 1, to: folder + "/a", shardSize: 8, threads: 1)
+            try rules.write(count: 20, seed: 2, to: folder + "/b", shardSize: 8, threads: 1)
+            let sources = [try ShardSource([folder + "/a"], weight: 3), try ShardSource([folder + "/b"])]
+            let flags = (0..<50).map { $0 % 3 == 0 || $0 > 44 }
+            let whole = SampleOrder(sources, seed: 4, samplesPerEpoch: 44)
+            let part = SampleOrder(sources, seed: 4, samplesPerEpoch: 44, subset: flags)
+            let starts = [[0, 8, 16, 24], [30, 38, 46]]
+            func isKept(_ reference: SampleReference) -> Bool {
+                flags[starts[reference.source][reference.shard] + reference.index]
+            }
+            for epoch in 0..<3 { #expect(part.epoch(epoch) == whole.epoch(epoch).filter(isKept)) }
+            let position = part.position(ofWhole: DataPosition(epoch: 1, taken: 20))
+            #expect(position.epoch == 1 && position.taken == whole.epoch(1).prefix(20).count(where: isKept))
+            #expect((0..<7).reduce(0) { $0 + part.keptSamples(of: $1).count } == flags.count { $0 })
+        }
+    }
+
+    @Test("A member whose name is longer than a tar header holds is written and read again")
+    func longNames() throws {
+        try Places.withFolder { folder in
+            let name = String(repeating: "folder/", count: 20) + "key"
+            try AtomicFile.write(to: folder + "/long.tar") { file in
+                let tar = TarWriter(file)
+                try tar.add(name + ".txt", Data("a caption".utf8))
+                try tar.finish()
+            }
+            let shard = try Shard(folder + "/long.tar")
+            #expect(shard.samples.map(\.key) == [name])
+            #expect(try shard.captions(shard.samples[0]) == ["a caption"])
+        }
+    }
 }

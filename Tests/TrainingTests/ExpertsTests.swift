@@ -51,6 +51,19 @@ import Weights
         #expect(many.weights == [0, 1, 0] && many.entropy == 0)
     }
 
+    @Test("With experts left out or only the heaviest run, weights and bound are those of the rest")
+    func restricted() {
+        let form = RouterForm.paper(lambda: 0.2)
+        let zeros = [Double](repeating: 0, count: 4)
+        // All texts on expert 1: its weight is the bound itself, among any number of experts.
+        let whole = form.route(squaredDistances: zeros, owners: [1, 1, 1, 1], experts: 4)
+        for (route, place) in [(whole, 1), (whole.restricted(to: [1, 3]), 0), (whole.restricted(to: [0, 1, 2]), 1)] {
+            #expect(abs(route.weights[place] - route.bound) < 1e-12)
+            #expect(abs(route.weights.reduce(0, +) - 1) < 1e-12 && route.experts[place] == 1)
+        }
+        #expect(whole.top(1).weights == [0, 1, 0, 0] && whole.top(1).bound == 1)
+    }
+
     private func values(_ count: Int, _ centres: Int, seed: UInt64) -> [Float] {
         var random = RandomStream(seed: seed, purpose: "values")
         return (0..<count * centres).map { _ in -Float(random.uniform(0, 2)) }
