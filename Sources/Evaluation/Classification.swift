@@ -65,24 +65,32 @@ public enum Classification {
         }
     }
 
+    /// Of every image, whether the first answer, or from five classes up one of the five, is a class of it.
+    static func hits(top: [[Int]], targets: [[Int]], classes: Int) -> [[String: Double]] {
+        zip(top, targets).map { answers, own in
+            var hits = ["acc1": own.contains(answers[0]) ? 1.0 : 0]
+            if classes >= 5 { hits["acc5"] = answers.contains { own.contains($0) } ? 1 : 0 }
+            return hits
+        }
+    }
+
     /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall. An image with
     /// several classes is right when the answer is one of them (Beyer et al. 2020, arXiv:2006.07159), and has
     /// no part in the recall by class.
     public static func metrics(top: [[Int]], targets: [[Int]], classes: Int) -> [Metric] {
-        let hit1 = zip(top, targets).map { answers, own in own.contains(answers[0]) }
-        var metrics = [Metric.mean("acc1", hit1.map { $0 ? 1 : 0 })]
-        if classes >= 5 {
-            metrics.append(
-                .mean("acc5", zip(top, targets).map { answers, own in answers.contains { own.contains($0) } ? 1 : 0 }))
+        let hits = hits(top: top, targets: targets, classes: classes)
+        var metrics = (classes >= 5 ? ["acc1", "acc5"] : ["acc1"]).map { name in
+            Metric.mean(name, hits.map { $0[name]! })
         }
         guard targets.allSatisfy({ $0.count == 1 }) else { return metrics }
+        let isRight = hits.map { $0["acc1"] == 1 }
         metrics.append(
             Metric("mean_per_class_recall", count: targets.count) { sample in
                 var seen = [Int](repeating: 0, count: classes)
                 var right = [Int](repeating: 0, count: classes)
                 for i in sample {
                     seen[targets[i][0]] += 1
-                    if hit1[i] { right[targets[i][0]] += 1 }
+                    if isRight[i] { right[targets[i][0]] += 1 }
                 }
                 let recalls = zip(right, seen).filter { $0.1 > 0 }.map { Double($0.0) / Double($0.1) }
                 return recalls.reduce(0, +) / Double(max(1, recalls.count))

@@ -29,7 +29,7 @@ public struct Route: Sendable {
     }
 
     /// In nats; the logarithm of the number of experts when all count the same.
-    public var entropy: Double { -weights.filter { $0 > 0 }.reduce(0) { $0 + $1 * log($1) } }
+    public var entropy: Double { weights.filter { $0 > 0 }.reduce(0) { $0 - $1 * log($1) } }
 
     /// The weights of some experts alone, made to sum to 1.
     public func restricted(to kept: [Int]) -> Route {

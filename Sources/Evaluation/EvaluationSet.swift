@@ -22,9 +22,8 @@ public struct EvaluationSet: Sendable {
     /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
     /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
     ///
-    /// - Throws: `Failure` naming the file that is missing or damaged.
-    ///
     /// - Parameter conversion: in which form images are resized
+    /// - Throws: `Failure` naming the file that is missing or damaged.
     public init(
         _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst
     ) throws {

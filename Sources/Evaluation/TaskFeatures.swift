@@ -67,11 +67,7 @@ struct TaskFeatures {
                 weights: tensor(rows.texts, classes, rows.width))
             return Outcome(
                 metrics: Classification.metrics(top: top, targets: targets, classes: classes), top: top,
-                hits: zip(top, targets).map { answers, own in
-                    var hits = ["acc1": own.contains(answers[0]) ? 1.0 : 0]
-                    if classes >= 5 { hits["acc5"] = answers.contains { own.contains($0) } ? 1 : 0 }
-                    return hits
-                }, rows: rows)
+                hits: Classification.hits(top: top, targets: targets, classes: classes), rows: rows)
         case (.retrieval, .task(let weights)):
             let rows = rows({ _ in weights }, weights.indices.filter { weights[$0] > 0 })
             return retrieval(ranks(rows), rows)

@@ -5,17 +5,15 @@ import Support
 /// Turns an assignment into ordinary training runs: a recipe for each expert, which continues the seed run's
 /// checkpoint on the expert's own samples for its share of the remaining steps.
 public struct ExpertsPlan: Sendable {
-    /// Where the seed run stopped and how long it would have gone on.
+    /// The seed run, the checkpoint it is continued from, and the steps it would have taken in all.
     public struct Seed: Sendable {
         public let recipe: String
         public let checkpoint: String
-        public let step: Int
         public let total: Int
 
-        public init(recipe: String, checkpoint: String, step: Int, total: Int) {
+        public init(recipe: String, checkpoint: String, total: Int) {
             self.recipe = recipe
             self.checkpoint = checkpoint
-            self.step = step
             self.total = total
         }
     }

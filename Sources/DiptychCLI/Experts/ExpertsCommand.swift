@@ -178,8 +178,8 @@ struct ExpertsJob {
         try plan.write(
             recipe,
             ExpertsPlan.Seed(
-                recipe: recipe.seedRun + "/recipe.yaml", checkpoint: checkpoint.path, step: checkpoint.step,
-                total: total), assignment, to: folder)
+                recipe: recipe.seedRun + "/recipe.yaml", checkpoint: checkpoint.path, total: total), assignment,
+            to: folder)
         for expert in plan.sizes.indices {
             print("expert \(expert): \(plan.sizes[expert]) samples, \(plan.steps[expert]) steps")
         }
