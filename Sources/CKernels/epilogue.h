@@ -1,62 +1,73 @@
-// What follows a matrix product while its block of the result is in cache.
+// What follows a matrix product, on a tile of it that has not left the nearest cache yet.
 #ifndef EPILOGUE_H
 #define EPILOGUE_H
 
 #include "simd.h"
 
-#define EACH_ELEMENT(expression)                                             \
-    for (ck_int r = 0; r < rows; r++) {                                      \
-        float *restrict y = c + r * ld;                                      \
-        const float *restrict x = other + r * ld;                            \
-        for (ck_int i = 0; i < columns; i++) y[i] = expression;              \
-    }                                                                        \
+enum { TILE_ROWS = 6, TILE_COLUMNS = 16, TILE = TILE_ROWS * TILE_COLUMNS };
+
+#define EACH(expression)                                       \
+    for (ck_int i = 0; i < TILE; i++) tile[i] = expression;    \
+    break
+#define EACH_SLOPE(slope)                                                        \
+    for (ck_int i = 0; i < TILE; i++) tile[i] *= slope(x[i], x + i);             \
     break
 
-INLINE void finish_columns(ck_int rows, const ck_int columns, ck_int ld, ck_int first_row, ck_int first_column, float *c,
+// c [rows, columns] = tile [6,16] after bias, residual and activation. The inputs' pointers stand at c's corner.
+INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict tile, float *restrict c, ck_int ld,
                            const ck_epilogue_inputs *inputs) {
-    const ck_int at = first_row * ld + first_column;
-    c += at;
-    const float *other = c;
-    if (inputs->bias) {
-        const float *bias = inputs->bias + first_column;
+    if (inputs->bias)
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) c[r * ld + i] += bias[i];
-    }
-    if (inputs->residual) {
-        other = inputs->residual + at;
+            for (ck_int i = 0; i < columns; i++) tile[r * TILE_COLUMNS + i] += inputs->bias[i];
+    if (inputs->residual)
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) c[r * ld + i] += other[r * ld + i];
-    }
-    if (inputs->preactivation)
-        for (ck_int r = 0; r < rows; r++)
-            memcpy(inputs->preactivation + at + r * ld, c + r * ld, (size_t)columns * sizeof(float));
+            for (ck_int i = 0; i < columns; i++) tile[r * TILE_COLUMNS + i] += inputs->residual[r * ld + i];
     if (inputs->slope_at) {
-        other = inputs->slope_at + at;
+        float x[TILE] = {0};
+        for (ck_int r = 0; r < rows; r++)
+            for (ck_int i = 0; i < columns; i++) x[r * TILE_COLUMNS + i] = inputs->slope_at[r * ld + i];
         switch (inputs->kind) {
-            case 0: EACH_ELEMENT(y[i] * quick_gelu_slope(x[i]));
-            case 1: EACH_ELEMENT(y[i] * erf_gelu_slope(x[i]));
-            case 2: EACH_ELEMENT(y[i] * tanh_gelu_slope(x[i]));
-            default: EACH_ELEMENT(y[i] * relu_slope(x[i]));
+            case 0: EACH_SLOPE(quick_gelu_slope);
+            case 1: EACH_SLOPE(erf_gelu_slope);
+            case 2: EACH_SLOPE(tanh_gelu_slope);
+            default: EACH_SLOPE(relu_slope);
         }
-        return;
+        for (ck_int r = 0; r < rows; r++)
+            for (ck_int i = 0; i < columns; i++) inputs->slope_at[r * ld + i] = x[r * TILE_COLUMNS + i];
+    } else {
+        if (inputs->preactivation)
+            for (ck_int r = 0; r < rows; r++)
+                for (ck_int i = 0; i < columns; i++) inputs->preactivation[r * ld + i] = tile[r * TILE_COLUMNS + i];
+        switch (inputs->kind) {
+            case 0: EACH(quick_gelu(tile[i]));
+            case 1: EACH(erf_gelu(tile[i]));
+            case 2: EACH(tanh_gelu(tile[i]));
+            case 3: EACH(relu(tile[i]));
+            default: break;
+        }
     }
-    switch (inputs->kind) {
-        case 0: EACH_ELEMENT(quick_gelu(y[i]));
-        case 1: EACH_ELEMENT(erf_gelu(y[i]));
-        case 2: EACH_ELEMENT(tanh_gelu(y[i]));
-        case 3: EACH_ELEMENT(relu(y[i]));
-        default: break;
-    }
+    for (ck_int r = 0; r < rows; r++)
+        for (ck_int i = 0; i < columns; i++) c[r * ld + i] = tile[r * TILE_COLUMNS + i];
+}
+#undef EACH
+#undef EACH_SLOPE
+
+INLINE void finish_tile(ck_int rows, ck_int columns, float *tile, float *c, ck_int ld, const ck_epilogue_inputs *inputs) {
+    // A whole width as a constant: the loops over it unroll.
+    if (columns == TILE_COLUMNS)
+        finish_columns(rows, TILE_COLUMNS, tile, c, ld, inputs);
+    else
+        finish_columns(rows, columns, tile, c, ld, inputs);
 }
 
-// rows x columns of c, its corner at (first_row, first_column) of what the inputs' pointers point to
-INLINE void finish_block(ck_int rows, ck_int columns, ck_int ld, ck_int first_row, ck_int first_column, float *c,
-                         const ck_epilogue_inputs *inputs) {
-    // A panel's width as a constant: the loops over it unroll.
-    if (columns == 16)
-        finish_columns(rows, 16, ld, first_row, first_column, c, inputs);
-    else
-        finish_columns(rows, columns, ld, first_row, first_column, c, inputs);
+// The inputs of what lies `at` elements and `column` columns on.
+INLINE ck_epilogue_inputs moved(const ck_epilogue_inputs *inputs, ck_int at, ck_int column) {
+    ck_epilogue_inputs result = *inputs;
+    if (result.bias) result.bias += column;
+    if (result.residual) result.residual += at;
+    if (result.preactivation) result.preactivation += at;
+    if (result.slope_at) result.slope_at += at;
+    return result;
 }
 
 #endif

@@ -3,7 +3,7 @@
 // Blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
 #include "epilogue.h"
 
-enum { ROWS = 6, PANEL = 16, INNER = 384, ROW_BLOCK = 96, COLUMN_BLOCK = 768, AHEAD = 8 };
+enum { ROWS = TILE_ROWS, PANEL = TILE_COLUMNS, INNER = 384, ROW_BLOCK = 96, COLUMN_BLOCK = 768, AHEAD = 8 };
 
 typedef float vector __attribute__((vector_size(32)));
 typedef float unaligned_vector __attribute__((vector_size(32), aligned(4)));
@@ -54,13 +54,14 @@ WIDE_INLINE void product_of_rows(const int rows, ck_int k, const float *a, ck_in
     }
 }
 
-// The same for up to 6 rows and up to 16 columns.
+// The same for up to 6 rows and up to 16 columns, with what follows the product (null: nothing does).
 WIDE_INLINE void product(ck_int rows, ck_int columns, ck_int k, const float *a, ck_int ar, ck_int ak,
-                         const float *panel, float *c, ck_int ldc, int accumulate) {
-    float edge[ROWS * PANEL];
-    float *out = columns < PANEL ? edge : c;
-    ck_int ld = columns < PANEL ? PANEL : ldc;
-    int add = columns < PANEL ? 0 : accumulate;
+                         const float *panel, float *c, ck_int ldc, int accumulate, const ck_epilogue_inputs *epilogue) {
+    const int direct = columns == PANEL && !epilogue;
+    float tile[TILE];
+    float *out = direct ? c : tile;
+    ck_int ld = direct ? ldc : PANEL;
+    int add = direct ? accumulate : 0;
     switch (rows) {
         case 1: product_of_rows(1, k, a, ar, ak, panel, out, ld, add); break;
         case 2: product_of_rows(2, k, a, ar, ak, panel, out, ld, add); break;
@@ -69,10 +70,22 @@ WIDE_INLINE void product(ck_int rows, ck_int columns, ck_int k, const float *a, 
         case 5: product_of_rows(5, k, a, ar, ak, panel, out, ld, add); break;
         default: product_of_rows(6, k, a, ar, ak, panel, out, ld, add);
     }
-    if (columns == PANEL) return;
-    for (ck_int i = 0; i < rows; i++)
-        for (ck_int j = 0; j < columns; j++)
-            c[i * ldc + j] = (accumulate ? c[i * ldc + j] : 0.0f) + edge[i * PANEL + j];
+    if (direct) return;
+    if (accumulate)
+        for (ck_int i = 0; i < rows; i++)
+            for (ck_int j = 0; j < columns; j++) tile[i * PANEL + j] += c[i * ldc + j];
+    if (epilogue) {
+        finish_tile(rows, columns, tile, c, ldc, epilogue);
+    } else {
+        for (ck_int i = 0; i < rows; i++)
+            for (ck_int j = 0; j < columns; j++) c[i * ldc + j] = tile[i * PANEL + j];
+    }
+}
+
+// What a tile's epilogue reads or writes is fetched while the product is made.
+WIDE_INLINE void fetch_rows(ck_int rows, ck_int ld, const float *x) {
+    if (!x) return;
+    for (ck_int i = 0; i < rows; i++) __builtin_prefetch(x + i * ld, 1);
 }
 
 WIDE_INLINE void transpose(const float *x, ck_int ldx, float *y) {  // [8,8], y's rows a panel apart
@@ -107,8 +120,10 @@ WIDE_INLINE void pack_panel(ck_int count, ck_int columns, const float *b, ck_int
             transpose(b + p + 8 * bc, bc, panel + p * PANEL + 8);
         }
     }
-    for (; p < count; p++)
-        for (ck_int j = 0; j < PANEL; j++) panel[p * PANEL + j] = j < columns ? b[p * bk + j * bc] : 0.0f;
+    if (p == count) return;
+    memset(panel + p * PANEL, 0, (size_t)((count - p) * PANEL) * sizeof(float));
+    for (ck_int j = 0; j < columns; j++)
+        for (ck_int i = p; i < count; i++) panel[i * PANEL + j] = b[i * bk + j * bc];
 }
 
 WIDE void ck_gemm_pack(ck_int first, ck_int last, ck_int k, ck_int n, const float *b, ck_int bk, ck_int bc,
@@ -185,15 +200,21 @@ WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar
                     const ck_int width = columns - j < PANEL ? columns - j : PANEL;
                     for (ck_int i = 0; i < rows; i += ROWS) {
                         const ck_int height = rows - i < ROWS ? rows - i : ROWS;
+                        const float *left = pack ? strips + i * inner : block + i * ar;
+                        const ck_int left_row = pack ? 1 : ar, left_column = pack ? ROWS : ak;
+                        float *corner = out + i * ldc + j;
                         fetch_some(&ahead);
-                        if (pack)
-                            product(height, width, inner, strips + i * inner, 1, ROWS, panel, out + i * ldc + j, ldc,
-                                    k0 > 0);
-                        else
-                            product(height, width, inner, block + i * ar, ar, ak, panel, out + i * ldc + j, ldc,
-                                    k0 > 0);
+                        if (epilogue && k0 + INNER >= k) {
+                            const ck_epilogue_inputs here = moved(epilogue, (m0 + i) * ldc + n0 + j, n0 + j);
+                            fetch_rows(height, ldc, corner);
+                            fetch_rows(height, ldc, here.residual);
+                            fetch_rows(height, ldc, here.preactivation);
+                            fetch_rows(height, ldc, here.slope_at);
+                            product(height, width, inner, left, left_row, left_column, panel, corner, ldc, k0 > 0, &here);
+                        } else {
+                            product(height, width, inner, left, left_row, left_column, panel, corner, ldc, k0 > 0, 0);
+                        }
                     }
-                    if (epilogue && k0 + INNER >= k) finish_block(rows, width, ldc, m0, n0 + j, c, epilogue);
                 }
             }
         }
@@ -208,9 +229,12 @@ WIDE void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar,
         for (ck_int k0 = 0; k0 < k; k0 += INNER) {
             const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
             pack_panel(inner, width, b + k0 * bk + j * bc, bk, bc, panel);
-            for (ck_int i = 0; i < m; i += ROWS)
-                product(m - i < ROWS ? m - i : ROWS, width, inner, a + i * ar + k0 * ak, ar, ak, panel,
-                        c + i * ldc + j, ldc, accumulate || k0 > 0);
+            for (ck_int i = 0, height; i < m; i += height) {
+                // 4 and 4 rows (4 and 3) are quicker than 6 and 2 (6 and 1).
+                height = m - i == 8 || m - i == 7 ? 4 : m - i < ROWS ? m - i : ROWS;
+                product(height, width, inner, a + i * ar + k0 * ak, ar, ak, panel,
+                        c + i * ldc + j, ldc, accumulate || k0 > 0, 0);
+            }
         }
     }
 }

@@ -7,6 +7,9 @@ INLINE float decayed_square(float v, float beta2, float share2, float g) {
     return v + share2 * g * g;
 }
 
+// sqrtf may set errno, which keeps a loop from being vectorised.
+INLINE float root(float x) { return __builtin_elementwise_sqrt(x); }
+
 CLONES void ck_adamw(ck_int n, float *parameter, const float *gradient, float *mean, float *square,
                      float gradient_factor, float share1, float beta2, float share2, float decay, float step_size,
                      float correction2, float epsilon) {
@@ -16,6 +19,6 @@ CLONES void ck_adamw(ck_int n, float *parameter, const float *gradient, float *m
         float v = decayed_square(square[i], beta2, share2, g);
         mean[i] = m;
         square[i] = v;
-        parameter[i] = parameter[i] * decay - step_size * (m / (sqrtf(v) / correction2 + epsilon));
+        parameter[i] = parameter[i] * decay - step_size * (m / (root(v) / correction2 + epsilon));
     }
 }

@@ -29,8 +29,11 @@ CLONES void ck_activate(int kind, ck_int n, const float *x, float *y) {
     }
 }
 
-#define EACH_SLOPE(slope) \
-    for (ck_int i = 0; i < n; i++) dx[i] = dy[i] * slope(x[i]); \
+#define EACH_SLOPE(slope)              \
+    for (ck_int i = 0; i < n; i++) {   \
+        float value;                   \
+        dx[i] = dy[i] * slope(x[i], &value); \
+    }                                  \
     break
 
 CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx) {
@@ -43,5 +46,14 @@ CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float
 }
 
 CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs) {
-    finish_block(rows, columns, ld, 0, 0, c, inputs);
+    for (ck_int r = 0; r < rows; r += TILE_ROWS)
+        for (ck_int j = 0; j < columns; j += TILE_COLUMNS) {
+            const ck_int height = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
+            const ck_int width = columns - j < TILE_COLUMNS ? columns - j : TILE_COLUMNS;
+            float tile[TILE] = {0};
+            for (ck_int i = 0; i < height; i++)
+                memcpy(tile + i * TILE_COLUMNS, c + (r + i) * ld + j, (size_t)width * sizeof(float));
+            ck_epilogue_inputs here = moved(inputs, r * ld + j, j);
+            finish_tile(height, width, tile, c + r * ld + j, ld, &here);
+        }
 }

@@ -39,13 +39,12 @@ struct DryRun {
         print("first batch  \(path)")
     }
 
-    /// 16 bytes a parameter, and per token and block about 16 widths of floats kept for the backward pass.
+    /// 16 bytes a parameter, and what the backward pass keeps of one chunk.
     private var memoryEstimate: Int {
         let text = setup.blueprint.text
         let pairs = min(recipe.chunk ?? recipe.batch, recipe.batch)
         let image = setup.blueprint.vision.keptValues(isCheckpointed: recipe.isCheckpointed)
-        let layers = recipe.isCheckpointed ? text.blocks.layers + 16 : 16 * text.blocks.layers
-        let caption = text.contextLength * text.blocks.width * layers
+        let caption = text.blocks.keptValues(tokens: text.contextLength, isCheckpointed: recipe.isCheckpointed)
         return parameters * 16 + pairs * (image + caption) * 4
     }
 }

@@ -37,11 +37,9 @@ public enum ImageShape: Sendable, Equatable {
 
     /// About the float32 values per image that a training step keeps for the backward pass.
     public func keptValues(isCheckpointed: Bool) -> Int {
-        func blocks(_ shape: TransformerShape, _ tokens: Int) -> Int {
-            tokens * shape.width * (isCheckpointed ? shape.layers + 16 : 16 * shape.layers)
-        }
         switch self {
-        case .transformer(let shape): return blocks(shape.blocks, shape.patches + 1)
+        case .transformer(let shape):
+            return shape.blocks.keptValues(tokens: shape.patches + 1, isCheckpointed: isCheckpointed)
         // Windows of 9 and a dozen maps a block.
         case .resNet(let shape):
             return shape.layers.enumerated().reduce(12 * shape.side * shape.side * shape.width) { sum, stage in
@@ -49,7 +47,7 @@ public enum ImageShape: Sendable, Equatable {
                     * (shape.width << stage.offset)
             }
         case .vitamin(let shape):
-            return blocks(shape.blocks, shape.tokens)
+            return shape.blocks.keptValues(tokens: shape.tokens, isCheckpointed: isCheckpointed)
                 + shape.stages.enumerated().reduce(0) { sum, stage in
                     sum + stage.element.depth * 22 * (shape.height >> (stage.offset + 2))
                         * (shape.width >> (stage.offset + 2)) * stage.element.channels

@@ -19,6 +19,15 @@ public struct TransformerShape: Equatable, Sendable {
     }
 }
 
+extension TransformerShape {
+    /// About how many floats the backward pass keeps of `tokens` tokens: each block's input, queries, keys and values, what
+    /// attention gives, the sum after it and the MLP's pre-activation, and a width of working memory.
+    public func keptValues(tokens: Int, isCheckpointed: Bool) -> Int {
+        let ofBlock = 7 * width + mlpWidth
+        return tokens * (isCheckpointed ? layers * width + ofBlock : layers * ofBlock)
+    }
+}
+
 /// How a block's parameters are called and how they start.
 public enum BlockStyle: Sendable {
     /// open_clip's image tower: PyTorch's defaults.

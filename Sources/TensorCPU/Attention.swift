@@ -6,17 +6,17 @@ import TensorCore
 extension CPUDevice {
     public func attention(_ inputs: AttentionInputs, into y: Tensor, logSumExp: Tensor) {
         let (out, lse) = (floats(y), floats(logSumExp))
-        eachHead(inputs, scratch: 1) { head, queries, keys, scratch in
+        eachHead(inputs, scratch: 1) { head, queries, keys, scratch, stride in
             let width = inputs.headWidth
             let first = head * width
             let (q, k) = (start(inputs.query, queries, first), start(inputs.key, keys, first))
             let v = start(inputs.value, keys, first)
             let result = out + queries.lowerBound * y.columns + first
-            multiply(queries.count, keys.count, width, q, k.transpose, into: scratch, keys.count)
+            multiply(queries.count, keys.count, width, q, k.transpose, into: scratch, stride)
             ck_softmax_scores(
-                queries.count, keys.count, keys.count, inputs.scale, inputs.causal ? 1 : 0, scratch,
+                queries.count, keys.count, stride, inputs.scale, inputs.causal ? 1 : 0, scratch,
                 lse + queries.lowerBound * inputs.heads + head, inputs.heads)
-            multiply(queries.count, width, keys.count, MatrixView(scratch, keys.count), v, into: result, y.columns)
+            multiply(queries.count, width, keys.count, MatrixView(scratch, stride), v, into: result, y.columns)
         }
     }
 
@@ -25,7 +25,7 @@ extension CPUDevice {
         dValue: ColumnBlock
     ) {
         let (out, d, lse) = (floats(y), floats(dy), floats(logSumExp))
-        eachHead(inputs, scratch: 2) { head, queries, keys, scratch in
+        eachHead(inputs, scratch: 2) { head, queries, keys, scratch, stride in
             let width = inputs.headWidth
             let first = head * width
             let (q, k) = (start(inputs.query, queries, first), start(inputs.key, keys, first))
@@ -34,20 +34,20 @@ extension CPUDevice {
             let dv = start(dValue, keys, first)
             let at = queries.lowerBound * y.columns + first
             let dOut = MatrixView(d + at, y.columns)
-            let (p, dp) = (scratch, scratch + queries.count * keys.count)
-            multiply(queries.count, keys.count, width, q, k.transpose, into: p, keys.count)
+            let (p, dp) = (scratch, scratch + queries.count * stride)
+            multiply(queries.count, keys.count, width, q, k.transpose, into: p, stride)
             ck_probabilities(
-                queries.count, keys.count, keys.count, inputs.scale, inputs.causal ? 1 : 0, p,
+                queries.count, keys.count, stride, inputs.scale, inputs.causal ? 1 : 0, p,
                 lse + queries.lowerBound * inputs.heads + head, inputs.heads)
             multiply(
-                keys.count, width, queries.count, MatrixView(p, keys.count, transposed: true), dOut, into: dv.start,
+                keys.count, width, queries.count, MatrixView(p, stride, transposed: true), dOut, into: dv.start,
                 dv.stride)
-            multiply(queries.count, keys.count, width, dOut, v.transpose, into: dp, keys.count)
+            multiply(queries.count, keys.count, width, dOut, v.transpose, into: dp, stride)
             ck_score_gradient(
-                queries.count, keys.count, keys.count, width, y.columns, inputs.scale, p, out + at, d + at, dp)
-            multiply(queries.count, width, keys.count, MatrixView(dp, keys.count), k, into: dq.start, dq.stride)
+                queries.count, keys.count, stride, width, y.columns, inputs.scale, p, out + at, d + at, dp)
+            multiply(queries.count, width, keys.count, MatrixView(dp, stride), k, into: dq.start, dq.stride)
             multiply(
-                keys.count, width, queries.count, MatrixView(dp, keys.count, transposed: true), q, into: dk.start,
+                keys.count, width, queries.count, MatrixView(dp, stride, transposed: true), q, into: dk.start,
                 dk.stride)
         }
     }
@@ -59,13 +59,14 @@ extension CPUDevice {
 
     private func eachHead(
         _ inputs: AttentionInputs, scratch blocks: Int,
-        _ body: (Int, Range<Int>, Range<Int>, UnsafeMutablePointer<Float>) -> Void
+        _ body: (Int, Range<Int>, Range<Int>, UnsafeMutablePointer<Float>, Int) -> Void
     ) {
-        let size = inputs.querySegments.longest * inputs.keySegments.longest * blocks
+        func stride(_ keys: Int) -> Int { (keys + 7) / 8 * 8 }  // as the kernels want it
+        let size = inputs.querySegments.longest * stride(inputs.keySegments.longest) * blocks
         threads.each(inputs.querySegments.count) { s in
-            let scratch = empty([size])
+            let (keys, scratch) = (inputs.keySegments[s], empty([size]))
             for head in 0..<inputs.heads {
-                body(head, inputs.querySegments[s], inputs.keySegments[s], floats(scratch))
+                body(head, inputs.querySegments[s], keys, floats(scratch), stride(keys.count))
             }
         }
     }

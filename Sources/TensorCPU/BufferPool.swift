@@ -1,39 +1,88 @@
 import Foundation
 import Synchronization
 
-/// Freed buffers by size, so that a training step after the first few allocates nothing: fresh pages
-/// cost more than most kernels that fill them.
+/// One range of addresses, cut into buffers and joined again as they come and go: what one size gave back serves another,
+/// so that gradients live where activations were, and a training step after the first few asks the system for nothing.
 final class BufferPool: Sendable {
     private struct State {
-        var free: [Int: [UnsafeMutableRawPointer]] = [:]
+        /// Free ranges of what is committed, by address, never adjacent.
+        var free: [Range<UInt>] = []
+        var committed: UInt
     }
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    private let base: UInt
+    private let size: UInt
+    /// The range is committed in huge pages.
+    private static let page: UInt = 1 << 21
 
-    /// At least `bytes` bytes, aligned to 64 (2 MB and huge pages for large ones).
+    init() {
+        // Addresses alone cost nothing; where they are rationed (ulimit -v) fewer will do.
+        var size = UInt(ProcessInfo.processInfo.physicalMemory) * 2
+        var mapped = MAP_FAILED
+        while size > 4 * Self.page {
+            mapped = mmap(nil, Int(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            if mapped != MAP_FAILED { break }
+            size /= 2
+        }
+        guard let mapped, mapped != MAP_FAILED else { preconditionFailure("no range of addresses for tensors") }
+        base = UInt(bitPattern: mapped)
+        self.size = size
+        state = Mutex(State(committed: (base + Self.page - 1) / Self.page * Self.page))
+    }
+
+    deinit { munmap(UnsafeMutableRawPointer(bitPattern: base), Int(size)) }
+
+    /// At least `bytes` bytes, aligned to 64.
     func take(_ bytes: Int) -> UnsafeMutableRawPointer {
         let size = Self.roundUp(bytes)
-        // The pointer is handed over whole: nobody else keeps it.
-        let pooled = state.withLock { pool in UInt(bitPattern: pool.free[size]?.popLast()) }
-        if let buffer = UnsafeMutableRawPointer(bitPattern: pooled) { return buffer }
-        let isLarge = size >= 1 << 22
-        guard let fresh = aligned_alloc(isLarge ? 1 << 21 : 64, size) else {
-            preconditionFailure("out of memory: \(size) bytes for a tensor")
+        let address = state.withLock { state in
+            if !state.free.contains(where: { $0.count >= size }) { grow(&state, for: size) }
+            // The smallest that fits, the lowest of these.
+            var best = -1
+            for (index, range) in state.free.enumerated()
+            where range.count >= size && (best < 0 || range.count < state.free[best].count) { best = index }
+            let start = state.free[best].lowerBound
+            if state.free[best].count == size {
+                state.free.remove(at: best)
+            } else {
+                state.free[best] = start + UInt(size)..<state.free[best].upperBound
+            }
+            return start
         }
-        if isLarge { madvise(fresh, size, 14 /* MADV_HUGEPAGE */) }
-        return fresh
+        return UnsafeMutableRawPointer(bitPattern: address)!
     }
 
     func give(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
-        let address = UInt(bitPattern: buffer)
-        state.withLock {
-            $0.free[Self.roundUp(bytes), default: []].append(UnsafeMutableRawPointer(bitPattern: address)!)
-        }
+        let start = UInt(bitPattern: buffer)
+        state.withLock { Self.insert(start..<start + UInt(Self.roundUp(bytes)), &$0.free) }
     }
 
-    /// Sizes in steps of an eighth of a power of two, so that similar requests share buffers.
-    private static func roundUp(_ bytes: Int) -> Int {
-        let step = max(64, (1 << (Int.bitWidth - max(1, bytes).leadingZeroBitCount - 1)) / 8)
-        let rounded = (max(64, bytes) + step - 1) / step * step
-        return rounded >= 1 << 22 ? ((rounded + (1 << 21) - 1) >> 21) << 21 : rounded
+    private static func insert(_ range: Range<UInt>, _ free: inout [Range<UInt>]) {
+        var (low, high) = (0, free.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if free[middle].lowerBound < range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        let joinsPrevious = low > 0 && free[low - 1].upperBound == range.lowerBound
+        let joinsNext = low < free.count && free[low].lowerBound == range.upperBound
+        let start = joinsPrevious ? free[low - 1].lowerBound : range.lowerBound
+        let end = joinsNext ? free[low].upperBound : range.upperBound
+        free.replaceSubrange((joinsPrevious ? low - 1 : low)..<(joinsNext ? low + 1 : low), with: [start..<end])
     }
+
+    /// Commits enough at the end that a free range of `size` lies there.
+    private func grow(_ state: inout State, for size: Int) {
+        let atEnd = state.free.last.flatMap { $0.upperBound == state.committed ? $0.count : nil } ?? 0
+        let needed = (UInt(size - atEnd) + Self.page - 1) / Self.page * Self.page
+        let start = UnsafeMutableRawPointer(bitPattern: state.committed)
+        guard state.committed + needed <= base + self.size, mprotect(start, Int(needed), PROT_READ | PROT_WRITE) == 0
+        else {
+            preconditionFailure("out of memory: \(size) bytes for a tensor")
+        }
+        madvise(start, Int(needed), 14 /* MADV_HUGEPAGE */)
+        Self.insert(state.committed..<state.committed + needed, &state.free)
+        state.committed += needed
+    }
+
+    private static func roundUp(_ bytes: Int) -> Int { max(64, (bytes + 63) / 64 * 64) }
 }

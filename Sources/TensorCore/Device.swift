@@ -113,7 +113,8 @@ public struct Epilogue: Sendable {
     public var activation: Activation?
     public var preactivation: Tensor?
     public var residual: Tensor?
-    /// Multiply by the activation's slope at these pre-activations; excludes `activation`.
+    /// Multiply by the activation's slope at these pre-activations, which then become the activation's values;
+    /// excludes `activation`.
     public var slope: (activation: Activation, preactivation: Tensor)?
 
     public var isEmpty: Bool {

@@ -21,13 +21,15 @@ public final class Storage: @unchecked Sendable {
 
 /// A dense row-major array on a device. Values never change once an operation has returned them; the
 /// exceptions are the optimiser's in-place update and gradient sums that nobody else can see.
-public struct Tensor: Sendable {
+public struct Tensor: @unchecked Sendable {
     public let shape: [Int]
     public let storage: Storage
     /// First element inside the storage.
     public let offset: Int
     /// Where gradients flow to; nil for a constant.
     package var node: Node?
+    /// Makes the values again, bit for bit, from others that are kept anyway and for less than it costs to keep them.
+    var remake: (() -> Tensor)?
 
     package init(storage: Storage, shape: [Int], offset: Int = 0, node: Node? = nil) {
         self.storage = storage
@@ -48,6 +50,12 @@ public struct Tensor: Sendable {
 
     /// The same values without a history: no gradient flows through it.
     public var detached: Tensor { Tensor(storage: storage, shape: shape, offset: offset) }
+
+    /// What an operation holds of its input until its gradient is due.
+    var kept: () -> Tensor {
+        if let remake { return remake }
+        return { [values = detached] in values }
+    }
 
     /// The values on the host, row-major.
     public var floats: [Float] {

@@ -19,7 +19,10 @@ extension ReferenceDevice {
                 sum += (bias?[j] ?? 0) + (residual?[i * n + j] ?? 0)
                 preactivation?[i * n + j] = sum
                 if let slope = epilogue.slope {
-                    sum *= Self.activation(slope.activation, doubles(slope.preactivation)[i * n + j]).slope
+                    let at = doubles(slope.preactivation) + i * n + j
+                    let result = Self.activation(slope.activation, at.pointee)
+                    sum *= result.slope
+                    at.pointee = result.value
                 }
                 out[i * n + j] = epilogue.activation.map { Self.activation($0, sum).value } ?? sum
             }

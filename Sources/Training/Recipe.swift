@@ -100,7 +100,7 @@ public struct Recipe {
         continuation =
             try top.has("continue")
             ? Continuation(
-                checkpoint: try continued.string("checkpoint"), total: try continued.integer("total", in: 1...Int.max))
+                checkpoint: continued.string("checkpoint"), total: continued.integer("total", in: 1...Int.max))
             : nil
         frozen = try top.strings("freeze", default: [])
         tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
@@ -177,8 +177,8 @@ public struct Recipe {
         subset =
             try data.has("subset")
             ? Subset(
-                assignment: try part.string("assignment"), expert: try part.integer("expert"),
-                outOfCluster: try part.number("out_of_cluster", default: 0, in: 0...1)) : nil
+                assignment: part.string("assignment"), expert: part.integer("expert"),
+                outOfCluster: part.number("out_of_cluster", default: 0, in: 0...1)) : nil
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],

@@ -17,13 +17,14 @@ void ck_multiply(ck_int n, const float *a, const float *b, float *y);
 void ck_activate(int kind, ck_int n, const float *x, float *y);
 void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx);
 // A product's epilogue: + bias [columns] + residual, then preactivation takes a copy, then the activation; or, with
-// slope_at, times the activation's slope there. residual, preactivation and slope_at are laid out as c.
+// slope_at, times the activation's slope there, and slope_at becomes the activation. residual, preactivation and
+// slope_at are laid out as c.
 // kind < 0: no activation; null pointers: absent
 typedef struct {
     const float *bias;
     const float *residual;
     float *preactivation;
-    const float *slope_at;
+    float *slope_at;
     int kind;
 } ck_epilogue_inputs;
 void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs);
@@ -70,7 +71,8 @@ void ck_batch_norm_gradient(ck_int rows, ck_int ld, ck_int columns, const float 
                             float *dweight, float *dbias);
 
 // attention.c
-// scores [queries, keys] (leading dimension ld) to probabilities in place; with causal, row i sees keys 0..i
+// scores [queries, keys] to probabilities in place; with causal, row i sees keys 0..i. Here and below the leading
+// dimension ld is a multiple of 8, and what lies beyond the keys is overwritten.
 void ck_softmax_scores(ck_int queries, ck_int keys, ck_int ld, float scale, int causal, float *scores, float *log_sum_exp,
                        ck_int lse_stride);
 // scores to probabilities again, from the kept log-sum-exp

@@ -9,7 +9,8 @@ struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure speed and memory, with the machine's own matmul peak beside them.",
         subcommands: [
-            BenchStep.self, BenchEmbed.self, BenchData.self, BenchTokenize.self, BenchLoss.self, BenchRetrieval.self,
+            BenchStep.self, BenchFeed.self, BenchEmbed.self, BenchData.self, BenchTokenize.self, BenchLoss.self,
+            BenchRetrieval.self,
         ])
 }
 

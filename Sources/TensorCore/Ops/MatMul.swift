@@ -40,12 +40,12 @@ public func linear(
         Epilogue(bias: bias, activation: activation, preactivation: preactivation, residual: residual))
     guard isRecorded else { return y }
     let wants = parents.map { $0?.node != nil }
-    return y.recorded(from: parents) { [x = x.detached, weight = weight.detached] dy in
+    return y.recorded(from: parents) { [x = x.kept, weight = weight.detached] dy in
         var dz = dy
         if let activation, let preactivation { dz = activationGradient(activation, preactivation, dy) }
         return [
             wants[0] ? matmul(dz, weight) : nil,  // [N,M] x [M,K]
-            wants[1] ? matmul(dz, x, transposeA: true) : nil,  // [M,N] x [N,K]
+            wants[1] ? matmul(dz, x(), transposeA: true) : nil,  // [M,N] x [N,K]
             wants[2] ? sumRows(dz) : nil,
             dy,
         ]
@@ -79,21 +79,16 @@ public func feedForward(
     guard let preactivation else { return y }
     let wants = parents.map { $0?.node != nil }
     return y.recorded(from: parents) {
-        [x = x.detached, first = expand.weight.detached, second = contract.weight.detached] dy in
-        var dSecond: Tensor?
-        if wants[3] {
-            let hidden = device.empty(preactivation.shape)
-            device.activate(activation, preactivation, into: hidden)
-            dSecond = matmul(dy, hidden, transposeA: true)  // [M,N] x [N,H]
-        }
+        [x = x.kept, first = expand.weight.detached, second = contract.weight.detached] dy in
         let dz = device.empty(preactivation.shape)
         device.matmul(
             dy, transposed: false, second, transposed: false, into: dz, Epilogue(slope: (activation, preactivation)))
+        let hidden = preactivation  // as the product has left it
         return [
             wants[0] ? matmul(dz, first) : nil,
-            wants[1] ? matmul(dz, x, transposeA: true) : nil,
+            wants[1] ? matmul(dz, x(), transposeA: true) : nil,
             wants[2] ? sumRows(dz) : nil,
-            dSecond,
+            wants[3] ? matmul(dy, hidden, transposeA: true) : nil,  // [M,N] x [N,H]
             wants[4] ? sumRows(dy) : nil,
             dy,
         ]

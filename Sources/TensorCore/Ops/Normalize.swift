@@ -11,7 +11,7 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float)
     let mean = device.empty([x.rows])
     let reciprocal = device.empty([x.rows])
     device.layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, into: y, mean: mean, reciprocal: reciprocal)
-    return y.recorded(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
+    var result = y.recorded(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
         let dx = device.empty(x.shape)
         let dWeight = device.empty(weight.shape)
         let dBias = device.empty(weight.shape)
@@ -19,6 +19,11 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float)
             x, weight: weight, mean: mean, reciprocal: reciprocal, dy, into: dx, dWeight: dWeight, dBias: dBias)
         return [dx, dWeight, dBias]
     }
+    guard result.node != nil else { return result }
+    result.remake = { [x = x.detached, weight = weight.detached, bias = bias.detached] in
+        withoutTape { layerNorm(x, weight: weight, bias: bias, epsilon: epsilon) }
+    }
+    return result
 }
 
 /// Rows divided by their length (at least 1e-12, as PyTorch's normalize).
