@@ -221,6 +221,47 @@ WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar
     }
 }
 
+enum { DEEP_ROWS = 192, DEEP_COLUMNS = 192, PANEL_STRIDE = INNER * PANEL + PANEL };  // not all in one set of the cache
+
+ck_int ck_gemm_deep_scratch(void) { return DEEP_ROWS * INNER + DEEP_COLUMNS / PANEL * PANEL_STRIDE; }
+
+// Panels of b [count, columns], which is stored by rows.
+WIDE_INLINE void pack_rows(ck_int count, ck_int columns, const float *b, ck_int bk, float *panels) {
+    for (ck_int p = 0; p < count; p++) {
+        const float *row = b + p * bk;
+        ck_int j = 0;
+        for (; j + PANEL <= columns; j += PANEL) {
+            float *to = panels + j / PANEL * PANEL_STRIDE + p * PANEL;
+            __builtin_prefetch(row + AHEAD * bk + j);
+            store(to, load(row + j));
+            store(to + 8, load(row + j + 8));
+        }
+        for (ck_int i = j; j < columns && i < j + PANEL; i++)
+            panels[j / PANEL * PANEL_STRIDE + p * PANEL + i - j] = i < columns ? row[i] : 0.0f;
+    }
+}
+
+WIDE void ck_gemm_deep(ck_int m, ck_int n, ck_int k, const float *a, ck_int ak, const float *b, ck_int bk, float *c,
+                       ck_int ldc, float *scratch) {
+    float *strips = scratch, *panels = scratch + DEEP_ROWS * INNER;
+    for (ck_int n0 = 0; n0 < n; n0 += DEEP_COLUMNS) {
+        const ck_int columns = n - n0 < DEEP_COLUMNS ? n - n0 : DEEP_COLUMNS;
+        for (ck_int k0 = 0; k0 < k; k0 += INNER) {
+            const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
+            pack_rows(inner, columns, b + k0 * bk + n0, bk, panels);
+            for (ck_int m0 = 0; m0 < m; m0 += DEEP_ROWS) {
+                const ck_int rows = m - m0 < DEEP_ROWS ? m - m0 : DEEP_ROWS;
+                pack_strips(rows, inner, a + m0 + k0 * ak, ak, strips);
+                for (ck_int j = 0; j < columns; j += PANEL)
+                    for (ck_int i = 0; i < rows; i += ROWS)
+                        product(rows - i < ROWS ? rows - i : ROWS, columns - j < PANEL ? columns - j : PANEL, inner,
+                                strips + i * inner, 1, ROWS, panels + j / PANEL * PANEL_STRIDE,
+                                c + (m0 + i) * ldc + n0 + j, ldc, k0 > 0, 0);
+            }
+        }
+    }
+}
+
 WIDE void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
                         ck_int bc, float *c, ck_int ldc, int accumulate) {
     float panel[INNER * PANEL];

@@ -77,9 +77,8 @@ public struct TextTransformer: Module {
         let position = lengths.flatMap { (0..<Int32($0)) }
         var x = gatherRows(embedding.value, device.tensor(ids, shape: [ids.count]))
         x = gatherRows(positions.value, device.tensor(position, shape: [position.count]), addend: x)  // [N,D]
-        x = transformer(x, segments, causal: shape.isCausal, trace: trace)
         let read = zip(segments.offsets, ends).map { Int32($0 + $1) }
-        return project(norm(gatherRows(x, device.tensor(read, shape: [read.count]))))  // [B,D]
+        return project(norm(transformer(x, segments, causal: shape.isCausal, reading: read, trace: trace)))  // [B,D]
     }
 
     private func project(_ pooled: Tensor) -> Tensor {

@@ -69,8 +69,7 @@ public struct VisionTransformer: Module {
         let patches = linear(patchify(images, patch: shape.patch), weight: kernel, bias: patchBias?.value)  // [B*P,D]
         var x = embed(patches, count: count, tokens: tokens)  // [B*T,D]
         if let normBefore { x = normBefore(x) }
-        x = transformer(x, segments, trace: trace)
-        let pooled = self.pooled(x, segments)  // [B,D]
+        let pooled = self.pooled(x, segments, trace)  // [B,D]
         switch shape.projection {
         case .none: return pooled
         case .matrix: return matmul(pooled, projection!.value)
@@ -91,14 +90,17 @@ public struct VisionTransformer: Module {
         return gatherRows(table, position, addend: gatherRows(stacked, device.tensor(rows, shape: [rows.count])))
     }
 
-    private func pooled(_ x: Tensor, _ segments: Segments) -> Tensor {
+    /// The blocks, and what is read of them; a norm acts on each token alone, so it may follow the reading.
+    private func pooled(_ x: Tensor, _ segments: Segments, _ trace: ((Int, Tensor) -> Void)?) -> Tensor {
+        if case .classToken = shape.pooling {
+            let first = segments.offsets.dropLast().map { Int32($0) }
+            return normAfter(transformer(x, segments, reading: first, trace: trace))
+        }
+        let x = transformer(x, segments, trace: trace)
         switch shape.pooling {
         case .attention: return pool!(normAfter(x), segments)
         case .queries: return normAfter(attentionalPooler!(x, segments))
-        case .classToken:
-            let first = x.device.tensor(segments.offsets.dropLast().map { Int32($0) }, shape: [segments.count])
-            return normAfter(gatherRows(x, first))  // a norm acts on each token alone, so the order is free
-        case .average:
+        case .average, .classToken:
             let patches = (0..<segments.count).flatMap { s in segments[s].dropFirst().map { Int32($0) } }
             let kept = Segments(count: segments.count, length: patches.count / segments.count)
             let y = gatherRows(

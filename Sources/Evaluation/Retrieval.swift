@@ -19,23 +19,36 @@ public enum Retrieval {
     ///   - images: [N,E], unit rows
     ///   - texts: [M,E], unit rows
     ///   - owner: the image of each text
-    public static func ranks(images: Tensor, texts: Tensor, owner: [Int], tile: Int = 1024) -> Ranks {
+    public static func ranks(images: Tensor, texts: Tensor, owner: [Int], tile: Int = 2048) -> Ranks {
         let (n, m) = (images.shape[0], texts.shape[0])
         var textRanks = [Int](repeating: 0, count: m)
-        var best = BestTexts(images: n, limit: min(limit, m))
+        var blocks = stride(from: 0, to: n, by: BestTexts.block).map {
+            BestTexts(images: $0..<min(n, $0 + BestTexts.block), limit: min(limit, m))
+        }
         for start in stride(from: 0, to: m, by: tile) {
             let range = start..<min(m, start + tile)
             withoutTape { matmul(texts.slice(range), images, transposeB: true) }.withFloats { scores in  // [tile,N]
-                for text in range {
-                    let row = scores.baseAddress! + (text - start) * n
-                    textRanks[text] = ahead(of: owner[text], in: row, n)
-                    best.see(text, row)
+                nonisolated(unsafe) let scores = scores.baseAddress!
+                textRanks.withUnsafeMutableBufferPointer { ranks in
+                    nonisolated(unsafe) let ranks = ranks
+                    inParallel(range.count) { ranks[start + $0] = ahead(of: owner[start + $0], in: scores + $0 * n, n) }
+                }
+                blocks.withUnsafeMutableBufferPointer { blocks in
+                    nonisolated(unsafe) let blocks = blocks
+                    inParallel(blocks.count) { block in
+                        for text in range { blocks[block].see(text, scores + (text - start) * n) }
+                    }
                 }
             }
         }
-        let imageRanks = (0..<n).map { image in best.order(image).firstIndex { $0 >= 0 && owner[$0] == image } ?? limit
+        let imageRanks = (0..<n).map { image in
+            blocks[image / BestTexts.block].order(image).firstIndex { $0 >= 0 && owner[$0] == image } ?? limit
         }
         return Ranks(textToImage: textRanks, imageToText: imageRanks)
+    }
+
+    private static func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
+        DispatchQueue.concurrentPerform(iterations: count, execute: body)
     }
 
     /// How many of a row stand before one of its elements: higher, or equal and earlier.
@@ -64,28 +77,32 @@ public enum Retrieval {
         return Int(counts.wrappedSum())
     }
 
-    /// The best few texts of every image, texts seen in ascending order.
+    /// The best few texts of each of a block of images, texts seen in ascending order.
     private struct BestTexts {
-        private let images: Int
+        static let block = 512
+        private let images: Range<Int>
         private let limit: Int
         private var scores: [Float]  // [images, limit], descending
         private var texts: [Int32]
         /// The last place's score, which a text must beat.
         private var thresholds: [Float]
 
-        init(images: Int, limit: Int) {
+        init(images: Range<Int>, limit: Int) {
             self.images = images
             self.limit = limit
-            scores = Array(repeating: -.infinity, count: images * limit)
-            texts = Array(repeating: -1, count: images * limit)
-            thresholds = Array(repeating: -.infinity, count: images)
+            scores = Array(repeating: -.infinity, count: images.count * limit)
+            texts = Array(repeating: -1, count: images.count * limit)
+            thresholds = Array(repeating: -.infinity, count: images.count)
         }
 
+        /// - Parameter row: the text's scores, of all images
         mutating func see(_ text: Int, _ row: UnsafePointer<Float>) {
-            for first in stride(from: 0, to: images, by: 256) {
-                let last = min(images, first + 256)
+            let row = row + images.lowerBound
+            // Few scores beat a threshold once many texts were seen: look at them only where one of 32 does.
+            for first in stride(from: 0, to: images.count, by: 32) {
+                let last = min(images.count, first + 32)
                 guard isAnyAbove(row, first..<last) else { continue }
-                for image in first..<last where row[image] > thresholds[image] { insert(text, row[image], image) }
+                for place in first..<last where row[place] > thresholds[place] { insert(text, row[place], place) }
             }
         }
 
@@ -118,7 +135,10 @@ public enum Retrieval {
         }
 
         /// An image's texts, best first.
-        func order(_ image: Int) -> [Int] { texts[image * limit..<(image + 1) * limit].map { Int($0) } }
+        func order(_ image: Int) -> [Int] {
+            let start = (image - images.lowerBound) * limit
+            return texts[start..<start + limit].map { Int($0) }
+        }
     }
 
     /// Of every image, the share of its texts that find it and whether it finds one of them, for each K.

@@ -22,14 +22,18 @@ public enum ResampleFilter: String, Sendable {
 struct ResampleTaps {
     struct Tap {
         let first: Int
-        let weights: [Double]
+        let weights: ArraySlice<Double>
     }
 
-    private let taps: [Tap]
+    private var first: [Int] = []
+    private var ends: [Int] = [0]
+    private var weights: [Double] = []
     /// The most that one position is made of.
     let longest: Int
 
-    subscript(position: Int) -> Tap { taps[position] }
+    subscript(position: Int) -> Tap {
+        Tap(first: first[position], weights: weights[ends[position]..<ends[position + 1]])
+    }
 
     init(from input: Int, to output: Int, _ filter: ResampleFilter) {
         let scale = Double(input) / Double(output)
@@ -37,14 +41,23 @@ struct ResampleTaps {
         let support = filter.support * stretch
         let inverse = 1 / stretch  // multiplied by, as PIL does: a quotient differs in the last bit
         longest = Int(support.rounded(.up)) * 2 + 1
-        taps = (0..<output).map { position in
+        first.reserveCapacity(output)
+        ends.reserveCapacity(output + 1)
+        weights.reserveCapacity(output * longest)
+        for position in 0..<output {
             let centre = (Double(position) + 0.5) * scale
             let low = max(0, Int(centre - support + 0.5))
             let high = min(input, Int(centre + support + 0.5))
-            var values = (low..<high).map { filter((Double($0) - centre + 0.5) * inverse) }
-            let sum = values.reduce(0, +)
-            if sum != 0 { values = values.map { $0 / sum } }
-            return Tap(first: low, weights: values)
+            let start = weights.count
+            var sum = 0.0
+            for place in low..<high {
+                let weight = filter((Double(place) - centre + 0.5) * inverse)
+                weights.append(weight)
+                sum += weight
+            }
+            if sum != 0 { for index in start..<weights.count { weights[index] /= sum } }
+            first.append(low)
+            ends.append(weights.count)
         }
     }
 }

@@ -115,6 +115,19 @@ public struct TransformerBlock: Module {
         return mlp(norm2(y), activation, residual: y)  // [N,D] -> [N,4D] -> [N,D]
     }
 
+    /// The same for some rows alone, one of each sequence, which attend to the whole of theirs: [N,D] -> [B,D].
+    public func callAsFunction(_ x: Tensor, _ segments: Segments, reading rows: Tensor) -> Tensor {
+        let (width, normed) = (x.columns, norm1(x))
+        func part(_ range: Range<Int>, of x: Tensor) -> Tensor {
+            linear(x, weight: qkv.value.slice(range), bias: qkvBias.value.slice(range))
+        }
+        let attended = crossAttention(
+            query: part(0..<width, of: gatherRows(normed, rows)), Segments(count: segments.count, length: 1),
+            keyValue: part(width..<3 * width, of: normed), segments, heads: heads)
+        let y = out(attended, residual: gatherRows(x, rows))
+        return mlp(norm2(y), activation, residual: y)
+    }
+
     /// The same with a class token per sequence, after all sequences' rows: it attends to the rows
     /// `keys` of `segments`, which may hold the token itself; the sequences attend causally, not to class tokens.
     public func callAsFunction(_ x: Tensor, _ classTokens: ClassTokens) -> Tensor {
@@ -172,17 +185,35 @@ public struct Transformer: Module {
     ) -> Tensor {
         var x = x
         for (index, block) in blocks.enumerated() {
-            x =
-                isCheckpointed
-                ? recompute(x) { block($0, segments, causal: causal) } : block(x, segments, causal: causal)
+            x = run(x) { block($0, segments, causal: causal) }
             trace?(index, x)
         }
         return x
     }
 
-    public func callAsFunction(_ x: Tensor, _ classTokens: ClassTokens) -> Tensor {
-        blocks.reduce(x) { x, block in isCheckpointed ? recompute(x) { block($0, classTokens) } : block(x, classTokens)
+    /// What is read of each sequence, [N,D] -> [B,D]. The last block is computed for these rows alone: a class token or an
+    /// end token needs the others' keys and values there and nothing more.
+    ///
+    /// - Parameter rows: one of each sequence
+    public func callAsFunction(
+        _ x: Tensor, _ segments: Segments, causal: Bool = false, reading rows: [Int32],
+        trace: ((Int, Tensor) -> Void)? = nil
+    ) -> Tensor {
+        let read = x.device.tensor(rows, shape: [rows.count])
+        let seesAll = !causal || (0..<rows.count).allSatisfy { Int(rows[$0]) == segments[$0].upperBound - 1 }
+        guard trace == nil, seesAll, let last = blocks.last else {
+            return gatherRows(self(x, segments, causal: causal, trace: trace), read)
         }
+        let y = blocks.dropLast().reduce(x) { x, block in run(x) { block($0, segments, causal: causal) } }
+        return run(y) { last($0, segments, reading: read) }
+    }
+
+    private func run(_ x: Tensor, _ block: @escaping (Tensor) -> Tensor) -> Tensor {
+        isCheckpointed ? recompute(x, block) : block(x)
+    }
+
+    public func callAsFunction(_ x: Tensor, _ classTokens: ClassTokens) -> Tensor {
+        blocks.reduce(x) { x, block in run(x) { block($0, classTokens) } }
     }
 
     public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

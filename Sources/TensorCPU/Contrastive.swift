@@ -3,8 +3,8 @@ import Foundation
 import TensorCore
 
 /// Blocks of 512 x 512 logits, one at a time per thread. Bands of image rows follow each other; within
-/// a band every thread owns whole column blocks, so a text's gradient is summed by one thread in the
-/// order of the bands, and an image's from one partial per column block, added up in their order.
+/// a band every thread owns groups of column blocks, so a text's gradient is summed by one thread in the
+/// order of the bands, and an image's from one partial per group, added up in their order.
 extension CPUDevice {
     public func contrastive(_ inputs: ContrastiveInputs, into results: ContrastiveResults) {
         let plan = ContrastivePlan(inputs, device: self)
@@ -122,34 +122,40 @@ private struct ContrastivePlan {
         _ results: ContrastiveResults, _ slopes: (Range<Int>, Range<Int>, UnsafeMutablePointer<Float>) -> [Double]
     ) -> [Double] {
         let parts = parts
+        // Groups enough for many threads, few enough that their partials need little memory.
+        let groups = min(parts.count, 16)
+        let stride = min(count, Self.block) * width
         let (dx, dy) = (device.floats(results.dImages), device.floats(results.dTexts))
-        let partial = device.empty([parts.count, min(count, Self.block), width])
+        let partial = device.empty([groups, stride])
         let partials = device.floats(partial)
         var totals = [0.0, 0.0, 0.0]
         for band in parts {
             let sums = UnsafeMutablePointer<Double>.allocate(capacity: parts.count * 3)
             sums.initialize(repeating: 0, count: parts.count * 3)
             defer { sums.deallocate() }
-            let stride = min(count, Self.block) * width
-            device.threads.each(parts.count) { j in
-                let chunk = parts[j]
-                let block = device.empty([band.count, chunk.count])
-                let cosines = device.floats(block)
-                product(band, chunk, into: cosines)
-                for (k, sum) in slopes(band, chunk, cosines).enumerated() { sums[j * 3 + k] = sum }
-                device.multiply(
-                    band.count, width, chunk.count, MatrixView(cosines, chunk.count),
-                    MatrixView(y + chunk.lowerBound * width, width), into: partials + j * stride, width)
-                device.multiply(
-                    chunk.count, width, band.count, MatrixView(cosines, chunk.count, transposed: true),
-                    MatrixView(x + band.lowerBound * width, width), into: dy + chunk.lowerBound * width, width,
-                    adding: true)
+            device.threads.each(groups) { group in
+                let members = group * parts.count / groups..<(group + 1) * parts.count / groups
+                for j in members {
+                    let chunk = parts[j]
+                    let block = device.empty([band.count, chunk.count])
+                    let cosines = device.floats(block)
+                    product(band, chunk, into: cosines)
+                    for (k, sum) in slopes(band, chunk, cosines).enumerated() { sums[j * 3 + k] = sum }
+                    device.multiply(
+                        band.count, width, chunk.count, MatrixView(cosines, chunk.count),
+                        MatrixView(y + chunk.lowerBound * width, width), into: partials + group * stride, width,
+                        adding: j > members.lowerBound)
+                    device.multiply(
+                        chunk.count, width, band.count, MatrixView(cosines, chunk.count, transposed: true),
+                        MatrixView(x + band.lowerBound * width, width), into: dy + chunk.lowerBound * width, width,
+                        adding: true)
+                }
             }
             let out = dx + band.lowerBound * width
             device.threads.each(band.count * width, by: CPUDevice.pointwiseTile) { range in
                 memcpy(out + range.lowerBound, partials + range.lowerBound, range.count * 4)
-                for j in 1..<parts.count {
-                    ck_accumulate(range.count, 1, partials + j * stride + range.lowerBound, out + range.lowerBound)
+                for group in 1..<groups {
+                    ck_accumulate(range.count, 1, partials + group * stride + range.lowerBound, out + range.lowerBound)
                 }
             }
             for j in 0..<parts.count { for k in 0..<3 { totals[k] += sums[j * 3 + k] } }

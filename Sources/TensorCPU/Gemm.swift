@@ -17,13 +17,21 @@ extension CPUDevice {
             preactivation: epilogue.preactivation.map(floats), slope_at: (slope?.preactivation).map(floats),
             kind: (slope?.activation ?? epilogue.activation)?.rawValue ?? -1)
         let tile = GemmTile(m: m, n: n, k: k)
-        let packed = usesOwnProducts && tile.count > 1 ? pack(right, k: k, n: n) : nil
+        // A weight's gradient: both operands are long, and to pack them apart would move them twice.
+        let isDeep = usesOwnProducts && aT && !bT && k > 4 * max(m, n) && tile.count > 1 && epilogue.isEmpty
+        let packed = usesOwnProducts && tile.count > 1 && !isDeep ? pack(right, k: k, n: n) : nil
         threads.each(tile.count) { index in
             let (rows, columns) = tile[index]
             let corner = rows.lowerBound * n + columns.lowerBound
             let ours = left.from(row: rows.lowerBound, column: 0)
             let part = inputs.from(corner: corner, column: columns.lowerBound)
-            if let packed {
+            if isDeep {
+                let scratch = empty([ck_gemm_deep_scratch()])
+                ck_gemm_deep(
+                    rows.count, columns.count, k, ours.start, ours.columnStride,
+                    right.from(row: 0, column: columns.lowerBound).start, right.rowStride, out + corner, n,
+                    floats(scratch))
+            } else if let packed {
                 withUnsafePointer(to: part) { part in
                     ck_gemm_packed(
                         rows.count, columns.count, k, ours.start, ours.rowStride, ours.columnStride,

@@ -30,12 +30,17 @@ typedef struct {
 void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs);
 
 // gemm.c: products on one thread. An operand's rows and columns lie ar and ak (bk and bc) apart.
-int ck_gemm_suits(void);  // 0: this CPU is better served by the BLAS, and the other three must not be called
+int ck_gemm_suits(void);  // 0: this CPU is better served by the BLAS, and the others must not be called
 // Rows first ..< last of b [k,n] into its packed form, panels [ceil(n / 16)][k][16].
 void ck_gemm_pack(ck_int first, ck_int last, ck_int k, ck_int n, const float *b, ck_int bk, ck_int bc, float *packed);
 // c [m,n] = a [m,k] b, then the epilogue; packed begins at c's first column
 void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed, float *c,
                     ck_int ldc, const ck_epilogue_inputs *epilogue);
+// c [m,n] = a [m,k] b [k,n] for a k that is long beside m and n: a stored by columns, ak apart, b by rows. Both are packed
+// as they are read, into scratch.
+void ck_gemm_deep(ck_int m, ck_int n, ck_int k, const float *a, ck_int ak, const float *b, ck_int bk, float *c, ck_int ldc,
+                  float *scratch);
+ck_int ck_gemm_deep_scratch(void);  // floats
 // c [m,n] = (accumulate ? c : 0) + a [m,k] b [k,n], for operands that fit the cache
 void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
                    ck_int bc, float *c, ck_int ldc, int accumulate);

@@ -33,6 +33,7 @@ struct BenchLoss: DiptychCommand {
         let texts = randomFeatures(batch, width, seed: 2, device)
         let scale = device.filled(logf(10), shape: []).watched()
         let bias = objective == .sigmoid ? device.filled(-10, shape: []).watched() : nil
+        Machine.restartPeakMemory()
         let before = Machine.peakMemory
         var round = 0
         let times = timed(rounds) {
@@ -75,6 +76,7 @@ struct BenchRetrieval: DiptychCommand {
         let device = ProfilingDevice(options.machine.device())
         let (x, y) = (randomFeatures(images, width, seed: 1, device), randomFeatures(captions, width, seed: 2, device))
         let owner = (0..<captions).map { $0 * images / captions }
+        Machine.restartPeakMemory()
         let before = Machine.peakMemory
         var round = 0
         let times = timed(rounds) {
