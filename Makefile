@@ -33,9 +33,10 @@ peers: build peers-environment
 protocols: build peers-environment
 	$(PEERS)/bin/python scripts/check-protocols $(IMAGENET) $(COCO)
 
-# Speed and memory in turn with the peers, into docs/benchmarks.md. CAPTIONS: a file, PHOTOS: a folder.
+# Speed and memory in turn with the peers, into docs/benchmarks.md. CAPTIONS: a file, PHOTOS: a folder, SHARDS: Flickr8k's.
 bench-peers: build peers-environment
-	$(PEERS)/bin/python scripts/bench-peers $(if $(CAPTIONS),--captions $(CAPTIONS)) $(if $(PHOTOS),--photos $(PHOTOS))
+	$(PEERS)/bin/python scripts/bench-peers $(if $(CAPTIONS),--captions $(CAPTIONS)) $(if $(PHOTOS),--photos $(PHOTOS)) \
+		$(if $(SHARDS),--shards '$(SHARDS)')
 
 peers-environment:
 	@[ -x $(PEERS)/bin/python ] || python3 -m venv $(PEERS)

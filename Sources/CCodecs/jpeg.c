@@ -117,10 +117,10 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
     while (info.output_scanline < info.output_height) {
         uint8_t *out = pixels + stride * info.output_scanline;
         if (info.output_components == 3) {
-            uint8_t *rows[16];  // one at a time libjpeg would make two and copy the second
-            JDIMENSION left = info.output_height - info.output_scanline, count = left < 16 ? left : 16;
-            for (JDIMENSION i = 0; i < count; i++) rows[i] = out + stride * i;
-            jpeg_read_scanlines(&info, rows, count);
+            uint8_t *lines[16];  // the quicker upsampling makes two at a time, and would copy the second if asked for one
+            JDIMENSION left = info.output_height - info.output_scanline, some = left < 16 ? left : 16;
+            for (JDIMENSION i = 0; i < some; i++) lines[i] = out + stride * i;
+            jpeg_read_scanlines(&info, lines, some);
         } else {
             uint8_t *line = row;
             jpeg_read_scanlines(&info, &line, 1);

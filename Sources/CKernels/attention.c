@@ -1,7 +1,7 @@
 #include "simd.h"
 
-// Rows are taken eight elements at a time, into the room that their leading dimension leaves; a whole pass over all
-// rows comes before the next, so that one row need not wait for another.
+// Rows are taken eight elements at a time, into the room that their leading dimension leaves. The softmax makes each of
+// its three passes over many rows before the next, so that one row need not wait for another.
 typedef float eight __attribute__((vector_size(32), aligned(4)));
 typedef int32_t eight_integers __attribute__((vector_size(32), aligned(4)));
 
@@ -16,7 +16,7 @@ INLINE void take_eight(const float *row, ck_int count, eight *restrict x) {
 // fast_exp, written out: left to the compiler its loops with a sum are not vectorised.
 INLINE void exp_of_eight(eight *restrict x, float scale, float shift) {
     eight y = *x * scale - shift;
-    const eight_integers seen = y >= -87.3f;
+    const eight_integers seen = y >= -87.3f, not_a_number = y != y;
     y = __builtin_elementwise_min(__builtin_elementwise_max(y, (eight){0} - 87.3f), (eight){0} + 88.3f);
     const eight shifted = y * 1.44269504f + 12582912.0f;
     const eight n = shifted - 12582912.0f;
@@ -30,7 +30,7 @@ INLINE void exp_of_eight(eight *restrict x, float scale, float shift) {
     p = p * r + 0.5f;
     p = p * r * r + r + 1.0f;
     const eight_integers power = ((eight_integers)shifted << 23) + (eight_integers)p;
-    *x = (eight)(power & seen);
+    *x = (eight)((power & seen) | not_a_number);
 }
 
 enum { SOFTMAX_ROWS = 32 };

@@ -4,7 +4,7 @@
 
 #include "simd.h"
 
-enum { TILE_ROWS = 6, TILE_COLUMNS = 16, TILE = TILE_ROWS * TILE_COLUMNS };
+enum { ROWS = 6, PANEL = 16, TILE = ROWS * PANEL };
 
 #define EACH(expression)                                       \
     for (ck_int i = 0; i < TILE; i++) tile[i] = expression;    \
@@ -18,14 +18,14 @@ INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict ti
                            const ck_epilogue_inputs *inputs) {
     if (inputs->bias)
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) tile[r * TILE_COLUMNS + i] += inputs->bias[i];
+            for (ck_int i = 0; i < columns; i++) tile[r * PANEL + i] += inputs->bias[i];
     if (inputs->residual)
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) tile[r * TILE_COLUMNS + i] += inputs->residual[r * ld + i];
+            for (ck_int i = 0; i < columns; i++) tile[r * PANEL + i] += inputs->residual[r * ld + i];
     if (inputs->slope_at) {
         float x[TILE] = {0};
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) x[r * TILE_COLUMNS + i] = inputs->slope_at[r * ld + i];
+            for (ck_int i = 0; i < columns; i++) x[r * PANEL + i] = inputs->slope_at[r * ld + i];
         switch (inputs->kind) {
             case 0: EACH_SLOPE(quick_gelu_slope);
             case 1: EACH_SLOPE(erf_gelu_slope);
@@ -33,11 +33,11 @@ INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict ti
             default: EACH_SLOPE(relu_slope);
         }
         for (ck_int r = 0; r < rows; r++)
-            for (ck_int i = 0; i < columns; i++) inputs->slope_at[r * ld + i] = x[r * TILE_COLUMNS + i];
+            for (ck_int i = 0; i < columns; i++) inputs->slope_at[r * ld + i] = x[r * PANEL + i];
     } else {
         if (inputs->preactivation)
             for (ck_int r = 0; r < rows; r++)
-                for (ck_int i = 0; i < columns; i++) inputs->preactivation[r * ld + i] = tile[r * TILE_COLUMNS + i];
+                for (ck_int i = 0; i < columns; i++) inputs->preactivation[r * ld + i] = tile[r * PANEL + i];
         switch (inputs->kind) {
             case 0: EACH(quick_gelu(tile[i]));
             case 1: EACH(erf_gelu(tile[i]));
@@ -47,15 +47,15 @@ INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict ti
         }
     }
     for (ck_int r = 0; r < rows; r++)
-        for (ck_int i = 0; i < columns; i++) c[r * ld + i] = tile[r * TILE_COLUMNS + i];
+        for (ck_int i = 0; i < columns; i++) c[r * ld + i] = tile[r * PANEL + i];
 }
 #undef EACH
 #undef EACH_SLOPE
 
 INLINE void finish_tile(ck_int rows, ck_int columns, float *tile, float *c, ck_int ld, const ck_epilogue_inputs *inputs) {
     // A whole width as a constant: the loops over it unroll.
-    if (columns == TILE_COLUMNS)
-        finish_columns(rows, TILE_COLUMNS, tile, c, ld, inputs);
+    if (columns == PANEL)
+        finish_columns(rows, PANEL, tile, c, ld, inputs);
     else
         finish_columns(rows, columns, tile, c, ld, inputs);
 }

@@ -3,7 +3,7 @@
 // Blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008.
 #include "epilogue.h"
 
-enum { ROWS = TILE_ROWS, PANEL = TILE_COLUMNS, INNER = 384, ROW_BLOCK = 96, COLUMN_BLOCK = 768, AHEAD = 8 };
+enum { INNER = 384, ROW_BLOCK = 96, COLUMN_BLOCK = 768, AHEAD = 8 };
 
 typedef float vector __attribute__((vector_size(32)));
 typedef float unaligned_vector __attribute__((vector_size(32), aligned(4)));
@@ -172,6 +172,39 @@ WIDE_INLINE void fetch_some(fetch_ahead *f) {
     }
 }
 
+// c [rows, columns] = or += a panels; a's rows and columns lie ar and ak apart, its groups of 6 rows `group`, the panels
+// `panel_stride`. The epilogue's pointers stand at c's corner.
+WIDE_INLINE void product_of_block(ck_int rows, ck_int columns, ck_int k, const float *a, ck_int ar, ck_int ak,
+                                  ck_int group, const float *panels, ck_int panel_stride, float *c, ck_int ldc,
+                                  int accumulate, const ck_epilogue_inputs *epilogue, fetch_ahead *ahead) {
+    for (ck_int j = 0; j < columns; j += PANEL) {
+        const float *panel = panels + j / PANEL * panel_stride;
+        const ck_int width = columns - j < PANEL ? columns - j : PANEL;
+        for (ck_int i = 0; i < rows; i += ROWS) {
+            const ck_int height = rows - i < ROWS ? rows - i : ROWS;
+            const float *left = a + i / ROWS * group;
+            float *corner = c + i * ldc + j;
+            fetch_some(ahead);
+            if (epilogue) {
+                const ck_epilogue_inputs here = moved(epilogue, i * ldc + j, j);
+                fetch_rows(height, ldc, corner);
+                fetch_rows(height, ldc, here.residual);
+                fetch_rows(height, ldc, here.preactivation);
+                fetch_rows(height, ldc, here.slope_at);
+                product(height, width, k, left, ar, ak, panel, corner, ldc, accumulate, &here);
+            } else {
+                product(height, width, k, left, ar, ak, panel, corner, ldc, accumulate, 0);
+            }
+        }
+    }
+}
+
+// The next block of rows of a [rows, columns], to be fetched while this one takes `calls` products.
+WIDE_INLINE fetch_ahead fetching(const float *at, ck_int rows, ck_int columns, ck_int stride, ck_int calls) {
+    const ck_int lines = (columns + 15) / 16;
+    return (fetch_ahead){at, rows, lines, stride, 0, 0, (rows * lines + calls - 1) / calls};
+}
+
 WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed,
                          float *c, ck_int ldc, const ck_epilogue_inputs *epilogue) {
     float strips[ROW_BLOCK * INNER];
@@ -182,81 +215,73 @@ WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar
         for (ck_int k0 = 0; k0 < k; k0 += INNER) {
             const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
             for (ck_int m0 = 0; m0 < m; m0 += ROW_BLOCK) {
-                const ck_int rows = m - m0 < ROW_BLOCK ? m - m0 : ROW_BLOCK;
+                const ck_int rows = m - m0 < ROW_BLOCK ? m - m0 : ROW_BLOCK, next = m - m0 - rows;
                 const float *block = a + m0 * ar + k0 * ak;
-                float *out = c + m0 * ldc + n0;
                 fetch_ahead ahead = {0};
-                if (pack) {
+                if (pack)
                     pack_strips(rows, inner, block, ak, strips);
-                } else if (m0 + ROW_BLOCK < m) {
-                    const ck_int next = m - m0 - ROW_BLOCK;
-                    ahead = (fetch_ahead){block + ROW_BLOCK * ar, next < ROW_BLOCK ? next : ROW_BLOCK,
-                                          (inner + 15) / 16, ar, 0, 0, 0};
-                    const ck_int calls = ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS);
-                    ahead.each = (ahead.rows * ahead.lines + calls - 1) / calls;
-                }
-                for (ck_int j = 0; j < columns; j += PANEL) {
-                    const float *panel = packed + (n0 + j) * k + k0 * PANEL;
-                    const ck_int width = columns - j < PANEL ? columns - j : PANEL;
-                    for (ck_int i = 0; i < rows; i += ROWS) {
-                        const ck_int height = rows - i < ROWS ? rows - i : ROWS;
-                        const float *left = pack ? strips + i * inner : block + i * ar;
-                        const ck_int left_row = pack ? 1 : ar, left_column = pack ? ROWS : ak;
-                        float *corner = out + i * ldc + j;
-                        fetch_some(&ahead);
-                        if (epilogue && k0 + INNER >= k) {
-                            const ck_epilogue_inputs here = moved(epilogue, (m0 + i) * ldc + n0 + j, n0 + j);
-                            fetch_rows(height, ldc, corner);
-                            fetch_rows(height, ldc, here.residual);
-                            fetch_rows(height, ldc, here.preactivation);
-                            fetch_rows(height, ldc, here.slope_at);
-                            product(height, width, inner, left, left_row, left_column, panel, corner, ldc, k0 > 0, &here);
-                        } else {
-                            product(height, width, inner, left, left_row, left_column, panel, corner, ldc, k0 > 0, 0);
-                        }
-                    }
-                }
+                else if (next > 0)
+                    ahead = fetching(block + ROW_BLOCK * ar, next < ROW_BLOCK ? next : ROW_BLOCK, inner, ar,
+                                     ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS));
+                const int finishes = epilogue && k0 + INNER >= k;
+                ck_epilogue_inputs here;
+                if (finishes) here = moved(epilogue, m0 * ldc + n0, n0);
+                product_of_block(rows, columns, inner, pack ? strips : block, pack ? 1 : ar, pack ? ROWS : ak,
+                                 ROWS * (pack ? inner : ar), packed + n0 * k + k0 * PANEL, k * PANEL,
+                                 c + m0 * ldc + n0, ldc, k0 > 0, finishes ? &here : 0, &ahead);
             }
         }
     }
 }
 
-enum { DEEP_ROWS = 192, DEEP_COLUMNS = 192, PANEL_STRIDE = INNER * PANEL + PANEL };  // not all in one set of the cache
+// Panels lie so that not all of them begin in one set of the cache.
+enum { LOCAL_ROWS = 192, LOCAL_COLUMNS = 192, PANEL_STRIDE = INNER * PANEL + PANEL };
 
-ck_int ck_gemm_deep_scratch(void) { return DEEP_ROWS * INNER + DEEP_COLUMNS / PANEL * PANEL_STRIDE; }
+ck_int ck_gemm_local_scratch(void) { return LOCAL_ROWS * INNER + LOCAL_COLUMNS / PANEL * PANEL_STRIDE; }
 
-// Panels of b [count, columns], which is stored by rows.
-WIDE_INLINE void pack_rows(ck_int count, ck_int columns, const float *b, ck_int bk, float *panels) {
-    for (ck_int p = 0; p < count; p++) {
+// Panels of b [count, columns].
+WIDE_INLINE void pack_block(ck_int count, ck_int columns, const float *b, ck_int bk, ck_int bc, float *panels) {
+    ck_int whole = bc == 1 ? columns / PANEL * PANEL : 0;  // row by row, as they lie in memory
+    for (ck_int p = 0; p < (whole ? count : 0); p++) {
         const float *row = b + p * bk;
-        ck_int j = 0;
-        for (; j + PANEL <= columns; j += PANEL) {
+        for (ck_int j = 0; j < whole; j += PANEL) {
             float *to = panels + j / PANEL * PANEL_STRIDE + p * PANEL;
             __builtin_prefetch(row + AHEAD * bk + j);
             store(to, load(row + j));
             store(to + 8, load(row + j + 8));
         }
-        for (ck_int i = j; j < columns && i < j + PANEL; i++)
-            panels[j / PANEL * PANEL_STRIDE + p * PANEL + i - j] = i < columns ? row[i] : 0.0f;
     }
+    for (ck_int j = whole; j < columns; j += PANEL)
+        pack_panel(count, columns - j < PANEL ? columns - j : PANEL, b + j * bc, bk, bc,
+                   panels + j / PANEL * PANEL_STRIDE);
 }
 
-WIDE void ck_gemm_deep(ck_int m, ck_int n, ck_int k, const float *a, ck_int ak, const float *b, ck_int bk, float *c,
-                       ck_int ldc, float *scratch) {
-    float *strips = scratch, *panels = scratch + DEEP_ROWS * INNER;
-    for (ck_int n0 = 0; n0 < n; n0 += DEEP_COLUMNS) {
-        const ck_int columns = n - n0 < DEEP_COLUMNS ? n - n0 : DEEP_COLUMNS;
+WIDE void ck_gemm_local(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
+                        ck_int bc, float *c, ck_int ldc, const ck_epilogue_inputs *epilogue, float *scratch) {
+    float *strips = scratch, *panels = scratch + LOCAL_ROWS * INNER;
+    const int pack = ar == 1;
+    const ck_int blocks = (n + LOCAL_COLUMNS - 1) / LOCAL_COLUMNS;
+    const ck_int block = ((n + blocks - 1) / blocks + PANEL - 1) / PANEL * PANEL;  // nearly equal ones
+    for (ck_int n0 = 0; n0 < n; n0 += block) {
+        const ck_int columns = n - n0 < block ? n - n0 : block;
         for (ck_int k0 = 0; k0 < k; k0 += INNER) {
             const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
-            pack_rows(inner, columns, b + k0 * bk + n0, bk, panels);
-            for (ck_int m0 = 0; m0 < m; m0 += DEEP_ROWS) {
-                const ck_int rows = m - m0 < DEEP_ROWS ? m - m0 : DEEP_ROWS;
-                pack_strips(rows, inner, a + m0 + k0 * ak, ak, strips);
-                for (ck_int j = 0; j < columns; j += PANEL)
-                    for (ck_int i = 0; i < rows; i += ROWS)
-                        product(rows - i < ROWS ? rows - i : ROWS, columns - j < PANEL ? columns - j : PANEL, inner,
-                                strips + i * inner, 1, ROWS, panels + j / PANEL * PANEL_STRIDE,
-                                c + (m0 + i) * ldc + n0 + j, ldc, k0 > 0, 0);
+            pack_block(inner, columns, b + k0 * bk + n0 * bc, bk, bc, panels);
+            for (ck_int m0 = 0; m0 < m; m0 += LOCAL_ROWS) {
+                const ck_int rows = m - m0 < LOCAL_ROWS ? m - m0 : LOCAL_ROWS, next = m - m0 - rows;
+                const float *left = a + m0 * ar + k0 * ak;
+                fetch_ahead ahead = {0};
+                if (pack)
+                    pack_strips(rows, inner, left, ak, strips);
+                else if (next > 0)
+                    ahead = fetching(left + LOCAL_ROWS * ar, next < LOCAL_ROWS ? next : LOCAL_ROWS, inner, ar,
+                                     ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS));
+                const int finishes = epilogue && k0 + INNER >= k;
+                ck_epilogue_inputs here;
+                if (finishes) here = moved(epilogue, m0 * ldc + n0, n0);
+                product_of_block(rows, columns, inner, pack ? strips : left, pack ? 1 : ar, pack ? ROWS : ak,
+                                 ROWS * (pack ? inner : ar), panels, PANEL_STRIDE, c + m0 * ldc + n0, ldc, k0 > 0,
+                                 finishes ? &here : 0, &ahead);
             }
         }
     }

@@ -46,13 +46,13 @@ CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float
 }
 
 CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs) {
-    for (ck_int r = 0; r < rows; r += TILE_ROWS)
-        for (ck_int j = 0; j < columns; j += TILE_COLUMNS) {
-            const ck_int height = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
-            const ck_int width = columns - j < TILE_COLUMNS ? columns - j : TILE_COLUMNS;
+    for (ck_int r = 0; r < rows; r += ROWS)
+        for (ck_int j = 0; j < columns; j += PANEL) {
+            const ck_int height = rows - r < ROWS ? rows - r : ROWS;
+            const ck_int width = columns - j < PANEL ? columns - j : PANEL;
             float tile[TILE] = {0};
             for (ck_int i = 0; i < height; i++)
-                memcpy(tile + i * TILE_COLUMNS, c + (r + i) * ld + j, (size_t)width * sizeof(float));
+                memcpy(tile + i * PANEL, c + (r + i) * ld + j, (size_t)width * sizeof(float));
             ck_epilogue_inputs here = moved(inputs, r * ld + j, j);
             finish_tile(height, width, tile, c + r * ld + j, ld, &here);
         }

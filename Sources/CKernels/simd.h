@@ -95,18 +95,19 @@ INLINE float log1p_exp_negative(float t) {
 }
 
 // Activation values, and slopes that leave the value in y; the kinds are TensorCore's Activation raw values.
-INLINE float relu(float x) { return x > 0.0f ? x : 0.0f; }
+INLINE float relu(float x) { return x < 0.0f ? 0.0f : x; }
 INLINE float quick_gelu(float x) { return x * fast_sigmoid(1.702f * x); }
 INLINE float quick_gelu_slope(float x, float *y) {
     float gate = fast_sigmoid(1.702f * x);
     *y = x * gate;
     return gate + 1.702f * x * gate * (1.0f - gate);
 }
-// x Phi(x) = max(x, 0) - |x| tail
-INLINE float erf_gelu(float x) { return relu(x) - fabsf(x) * normal_tail(x, fast_gauss(x)); }
+// x Phi(x) = max(x, 0) - |x| tail; the tail is 0 where |x| is cut
+INLINE float less_tail(float x, float tail) { return relu(x) - (fabsf(x) < 16.0f ? fabsf(x) : 16.0f) * tail; }
+INLINE float erf_gelu(float x) { return less_tail(x, normal_tail(x, fast_gauss(x))); }
 INLINE float erf_gelu_slope(float x, float *y) {
     float e = fast_gauss(x), tail = normal_tail(x, e);
-    *y = relu(x) - fabsf(x) * tail;
+    *y = less_tail(x, tail);
     return (x < 0.0f ? tail : 1.0f - tail) + x * 0.39894228f * e;
 }
 // tanh(u) = 2 sigmoid(2u) - 1, so x/2 (1 + tanh(u)) = x sigmoid(2u)

@@ -47,7 +47,7 @@ public enum ImageShape: Sendable, Equatable {
                     * (shape.width << stage.offset)
             }
         case .vitamin(let shape):
-            return shape.blocks.keptValues(tokens: shape.tokens, isCheckpointed: isCheckpointed)
+            return shape.blocks.keptValues(tokens: shape.tokens, isGated: true, isCheckpointed: isCheckpointed)
                 + shape.stages.enumerated().reduce(0) { sum, stage in
                     sum + stage.element.depth * 22 * (shape.height >> (stage.offset + 2))
                         * (shape.width >> (stage.offset + 2)) * stage.element.channels

@@ -69,7 +69,7 @@ public struct VisionTransformer: Module {
         let patches = linear(patchify(images, patch: shape.patch), weight: kernel, bias: patchBias?.value)  // [B*P,D]
         var x = embed(patches, count: count, tokens: tokens)  // [B*T,D]
         if let normBefore { x = normBefore(x) }
-        let pooled = self.pooled(x, segments, trace)  // [B,D]
+        let pooled = read(x, segments, trace)  // [B,D]
         switch shape.projection {
         case .none: return pooled
         case .matrix: return matmul(pooled, projection!.value)
@@ -90,17 +90,17 @@ public struct VisionTransformer: Module {
         return gatherRows(table, position, addend: gatherRows(stacked, device.tensor(rows, shape: [rows.count])))
     }
 
-    /// The blocks, and what is read of them; a norm acts on each token alone, so it may follow the reading.
-    private func pooled(_ x: Tensor, _ segments: Segments, _ trace: ((Int, Tensor) -> Void)?) -> Tensor {
-        if case .classToken = shape.pooling {
+    /// The blocks, and what is read of them, [B,D]; a norm acts on each token alone, so it may follow the reading.
+    private func read(_ x: Tensor, _ segments: Segments, _ trace: ((Int, Tensor) -> Void)?) -> Tensor {
+        func tokens() -> Tensor { transformer(x, segments, trace: trace) }
+        switch shape.pooling {
+        case .classToken:
             let first = segments.offsets.dropLast().map { Int32($0) }
             return normAfter(transformer(x, segments, reading: first, trace: trace))
-        }
-        let x = transformer(x, segments, trace: trace)
-        switch shape.pooling {
-        case .attention: return pool!(normAfter(x), segments)
-        case .queries: return normAfter(attentionalPooler!(x, segments))
-        case .average, .classToken:
+        case .attention: return pool!(normAfter(tokens()), segments)
+        case .queries: return normAfter(attentionalPooler!(tokens(), segments))
+        case .average:
+            let x = tokens()
             let patches = (0..<segments.count).flatMap { s in segments[s].dropFirst().map { Int32($0) } }
             let kept = Segments(count: segments.count, length: patches.count / segments.count)
             let y = gatherRows(

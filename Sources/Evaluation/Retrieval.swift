@@ -19,8 +19,9 @@ public enum Retrieval {
     ///   - images: [N,E], unit rows
     ///   - texts: [M,E], unit rows
     ///   - owner: the image of each text
-    public static func ranks(images: Tensor, texts: Tensor, owner: [Int], tile: Int = 2048) -> Ranks {
+    public static func ranks(images: Tensor, texts: Tensor, owner: [Int]) -> Ranks {
         let (n, m) = (images.shape[0], texts.shape[0])
+        let tile = max(128, min(2048, (1 << 24) / max(1, n)))  // texts: 64 MB of scores
         var textRanks = [Int](repeating: 0, count: m)
         var blocks = stride(from: 0, to: n, by: BestTexts.block).map {
             BestTexts(images: $0..<min(n, $0 + BestTexts.block), limit: min(limit, m))

@@ -21,9 +21,10 @@ public struct TransformerShape: Equatable, Sendable {
 
 extension TransformerShape {
     /// About how many floats the backward pass keeps of `tokens` tokens: each block's input, queries, keys and values, what
-    /// attention gives, the sum after it and the MLP's pre-activation, and a width of working memory.
-    public func keptValues(tokens: Int, isCheckpointed: Bool) -> Int {
-        let ofBlock = 7 * width + mlpWidth
+    /// attention gives, the sum after it and the MLP's pre-activation (of a gated MLP both branches, their product and its
+    /// input), and a width of working memory.
+    public func keptValues(tokens: Int, isGated: Bool = false, isCheckpointed: Bool) -> Int {
+        let ofBlock = isGated ? 8 * width + 4 * mlpWidth : 7 * width + mlpWidth
         return tokens * (isCheckpointed ? layers * width + ofBlock : layers * ofBlock)
     }
 }
@@ -199,6 +200,9 @@ public struct Transformer: Module {
         _ x: Tensor, _ segments: Segments, causal: Bool = false, reading rows: [Int32],
         trace: ((Int, Tensor) -> Void)? = nil
     ) -> Tensor {
+        precondition(
+            rows.count == segments.count && rows.indices.allSatisfy { segments[$0].contains(Int(rows[$0])) },
+            "one row of each sequence is read")
         let read = x.device.tensor(rows, shape: [rows.count])
         let seesAll = !causal || (0..<rows.count).allSatisfy { Int(rows[$0]) == segments[$0].upperBound - 1 }
         guard trace == nil, seesAll, let last = blocks.last else {

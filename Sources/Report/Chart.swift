@@ -6,7 +6,6 @@ struct Chart {
     let lines: [(name: String, points: [(x: Double, y: Double)], colour: Int)]
     private let width = 460.0
     private let height = 200.0
-    private let left = 46.0
     private let bottom = 24.0
     private let top = 10.0
     private let right = 10.0
@@ -25,6 +24,7 @@ struct Chart {
         if y1 - y0 < 1e-12 { (y0, y1) = (y0 - 0.5, y1 + 0.5) }
         let ticks = Self.ticks(y0, y1)
         (y0, y1) = (min(y0, ticks.first!), max(y1, ticks.last!))
+        let left = 12 + 7 * Double(max(5, ticks.map { Self.label($0).count }.max()!))  // the labels stand here
         func px(_ x: Double) -> String { String(format: "%.1f", left + (x - x0) / (x1 - x0) * (width - left - right)) }
         func py(_ y: Double) -> String {
             String(format: "%.1f", height - bottom - (y - y0) / (y1 - y0) * (height - bottom - top))

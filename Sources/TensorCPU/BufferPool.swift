@@ -17,17 +17,25 @@ final class BufferPool: Sendable {
 
     init() {
         // Addresses alone cost nothing; where they are rationed (ulimit -v) fewer will do.
-        var size = UInt(ProcessInfo.processInfo.physicalMemory) * 2
-        var mapped = MAP_FAILED
-        while size > 4 * Self.page {
-            mapped = mmap(nil, Int(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-            if mapped != MAP_FAILED { break }
+        var size = max(1 << 30, UInt(ProcessInfo.processInfo.physicalMemory) * 2)
+        var found = Self.reserve(size)
+        while found == nil, size > 4 * Self.page {
             size /= 2
+            if let all = Self.reserve(size) {  // what is left belongs to others too
+                munmap(all, Int(size))
+                size /= 2
+                found = Self.reserve(size)
+            }
         }
-        guard let mapped, mapped != MAP_FAILED else { preconditionFailure("no range of addresses for tensors") }
-        base = UInt(bitPattern: mapped)
+        guard let found else { preconditionFailure("no range of addresses for tensors") }
+        base = UInt(bitPattern: found)
         self.size = size
         state = Mutex(State(committed: (base + Self.page - 1) / Self.page * Self.page))
+    }
+
+    private static func reserve(_ size: UInt) -> UnsafeMutableRawPointer? {
+        let range = mmap(nil, Int(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        return range == MAP_FAILED ? nil : range
     }
 
     deinit { munmap(UnsafeMutableRawPointer(bitPattern: base), Int(size)) }
@@ -36,11 +44,14 @@ final class BufferPool: Sendable {
     func take(_ bytes: Int) -> UnsafeMutableRawPointer {
         let size = Self.roundUp(bytes)
         let address = state.withLock { state in
-            if !state.free.contains(where: { $0.count >= size }) { grow(&state, for: size) }
             // The smallest that fits, the lowest of these.
             var best = -1
             for (index, range) in state.free.enumerated()
             where range.count >= size && (best < 0 || range.count < state.free[best].count) { best = index }
+            if best < 0 {
+                grow(&state, for: size)
+                best = state.free.count - 1
+            }
             let start = state.free[best].lowerBound
             if state.free[best].count == size {
                 state.free.remove(at: best)

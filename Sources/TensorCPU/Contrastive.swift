@@ -123,7 +123,7 @@ private struct ContrastivePlan {
     ) -> [Double] {
         let parts = parts
         // Groups enough for many threads, few enough that their partials need little memory.
-        let groups = min(parts.count, 16)
+        let groups = min(parts.count, 32)
         let stride = min(count, Self.block) * width
         let (dx, dy) = (device.floats(results.dImages), device.floats(results.dTexts))
         let partial = device.empty([groups, stride])

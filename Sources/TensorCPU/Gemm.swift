@@ -16,33 +16,34 @@ extension CPUDevice {
             bias: epilogue.bias.map(floats), residual: epilogue.residual.map(floats),
             preactivation: epilogue.preactivation.map(floats), slope_at: (slope?.preactivation).map(floats),
             kind: (slope?.activation ?? epilogue.activation)?.rawValue ?? -1)
-        let tile = GemmTile(m: m, n: n, k: k)
-        // A weight's gradient: both operands are long, and to pack them apart would move them twice.
-        let isDeep = usesOwnProducts && aT && !bT && k > 4 * max(m, n) && tile.count > 1 && epilogue.isEmpty
-        let packed = usesOwnProducts && tile.count > 1 && !isDeep ? pack(right, k: k, n: n) : nil
+        // A wide result: each column block is a tile's own, which packs it as it goes. So it is with a long inner axis
+        // (a weight's gradient), where to pack apart would move both operands twice.
+        let isWide = usesOwnProducts && !aT && n >= 512 && (m <= 1024 || n > m)
+        let tile = GemmTile(m: m, n: n, k: k, byColumns: isWide)
+        let isLocal = usesOwnProducts && tile.count > 1 && (isWide || (aT && k > 4 * max(m, n)))
+        let packed = usesOwnProducts && tile.count > 1 && !isLocal ? pack(right, k: k, n: n) : nil
         threads.each(tile.count) { index in
             let (rows, columns) = tile[index]
             let corner = rows.lowerBound * n + columns.lowerBound
             let ours = left.from(row: rows.lowerBound, column: 0)
             let part = inputs.from(corner: corner, column: columns.lowerBound)
-            if isDeep {
-                let scratch = empty([ck_gemm_deep_scratch()])
-                ck_gemm_deep(
-                    rows.count, columns.count, k, ours.start, ours.columnStride,
-                    right.from(row: 0, column: columns.lowerBound).start, right.rowStride, out + corner, n,
-                    floats(scratch))
-            } else if let packed {
-                withUnsafePointer(to: part) { part in
+            let theirs = right.from(row: 0, column: columns.lowerBound)
+            withUnsafePointer(to: part) { part in
+                let part = epilogue.isEmpty ? nil : part
+                if isLocal {
+                    let scratch = empty([ck_gemm_local_scratch()])
+                    ck_gemm_local(
+                        rows.count, columns.count, k, ours.start, ours.rowStride, ours.columnStride, theirs.start,
+                        theirs.rowStride, theirs.columnStride, out + corner, n, part,
+                        floats(scratch))
+                } else if let packed {
                     ck_gemm_packed(
                         rows.count, columns.count, k, ours.start, ours.rowStride, ours.columnStride,
-                        floats(packed) + columns.lowerBound * k, out + corner, n,
-                        epilogue.isEmpty ? nil : part)
+                        floats(packed) + columns.lowerBound * k, out + corner, n, part)
+                } else {
+                    multiply(rows.count, columns.count, k, ours, theirs, into: out + corner, n)
+                    if let part { ck_epilogue(rows.count, columns.count, n, out + corner, part) }
                 }
-            } else {
-                let theirs = right.from(row: 0, column: columns.lowerBound)
-                multiply(rows.count, columns.count, k, ours, theirs, into: out + corner, n)
-                guard !epilogue.isEmpty else { return }
-                withUnsafePointer(to: part) { ck_epilogue(rows.count, columns.count, n, out + corner, $0) }
             }
         }
     }
@@ -110,12 +111,16 @@ struct GemmTile {
     private let rowTiles: Int
     private let columnTiles: Int
 
-    init(m: Int, n: Int, k: Int) {
+    init(m: Int, n: Int, k: Int, byColumns: Bool) {
         self.m = m
         self.n = n
         // Below 2 MFLOP a product is not worth a second thread.
         guard m * n * k >= 1 << 20 else {
             (rowTiles, columnTiles) = (1, 1)
+            return
+        }
+        guard !byColumns else {
+            (rowTiles, columnTiles) = (m > 1024 ? 2 : 1, max(4, n / 192))
             return
         }
         // Tall products go by rows. What few rows there are of a wide one, by columns too.

@@ -20,7 +20,7 @@ extension CPUDevice {
     ) {
         let (a, w, d, out, n) = (floats(x), floats(weight), floats(dy), floats(dx), x.columns)
         let (means, reciprocals) = (floats(mean), floats(reciprocal))
-        sumTiles(rows: x.rows, columns: n, outputs: [floats(dWeight), floats(dBias)]) { range, _, sums in
+        sumTiles(rows: x.rows, columns: n, outputs: [floats(dWeight), floats(dBias)]) { range, sums in
             let start = range.lowerBound
             ck_layer_norm_gradient(
                 range.count, n, a + start * n, w, means + start, reciprocals + start, d + start * n, out + start * n,

@@ -6,7 +6,7 @@ extension CPUDevice {
     /// Sums over rows by tiles of fixed size, then over the tiles in order.
     func sumTiles(
         rows: Int, columns: Int, outputs: [UnsafeMutablePointer<Float>],
-        _ tile: (Range<Int>, Int, UnsafeMutablePointer<Float>) -> Void
+        _ tile: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
     ) {
         let size = Self.rowTile(columns) * 2
         let tiles = (rows + size - 1) / size
@@ -14,7 +14,7 @@ extension CPUDevice {
         let partial = empty([max(1, tiles), width])
         let sums = floats(partial)
         threads.each(rows, by: size) { range in
-            tile(range, range.lowerBound / size, sums + range.lowerBound / size * width)
+            tile(range, sums + range.lowerBound / size * width)
         }
         for (index, out) in outputs.enumerated() {
             memcpy(out, sums + index * columns, columns * 4)
@@ -25,7 +25,7 @@ extension CPUDevice {
     public func sumRows(_ x: Tensor, into y: Tensor) {
         let (a, n) = (floats(x), x.columns)
         guard x.rows > 0 else { return fill(y, 0) }
-        sumTiles(rows: x.rows, columns: n, outputs: [floats(y)]) { range, _, sums in
+        sumTiles(rows: x.rows, columns: n, outputs: [floats(y)]) { range, sums in
             ck_sum_rows(range.count, n, a + range.lowerBound * n, sums)
         }
     }

@@ -1,5 +1,5 @@
 /// The kernel contract: everything a device must do. Outputs are allocated by the operations in Ops/
-/// and passed in, float32 unless said otherwise, row-major; kernels only fill them.
+/// and passed in, float32 unless said otherwise, row-major; kernels fill them and, but for `Epilogue.slope`, change nothing else.
 ///
 /// A device keeps one promise beyond the arithmetic: the same inputs give the same bits on the same
 /// kind of machine, for any number of threads.

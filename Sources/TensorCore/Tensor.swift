@@ -20,8 +20,8 @@ public final class Storage: @unchecked Sendable {
 }
 
 /// A dense row-major array on a device. Values never change once an operation has returned them; the
-/// exceptions are the optimiser's in-place update and gradient sums that nobody else can see.
-public struct Tensor: @unchecked Sendable {
+/// exceptions are the optimiser's in-place update, and gradient sums and an MLP's pre-activation that nobody else can see.
+public struct Tensor: Sendable {
     public let shape: [Int]
     public let storage: Storage
     /// First element inside the storage.
@@ -29,7 +29,7 @@ public struct Tensor: @unchecked Sendable {
     /// Where gradients flow to; nil for a constant.
     package var node: Node?
     /// Makes the values again, bit for bit, from others that are kept anyway and for less than it costs to keep them.
-    var remake: (() -> Tensor)?
+    var remake: (@Sendable () -> Tensor)?
 
     package init(storage: Storage, shape: [Int], offset: Int = 0, node: Node? = nil) {
         self.storage = storage
@@ -52,7 +52,7 @@ public struct Tensor: @unchecked Sendable {
     public var detached: Tensor { Tensor(storage: storage, shape: shape, offset: offset) }
 
     /// What an operation holds of its input until its gradient is due.
-    var kept: () -> Tensor {
+    var kept: @Sendable () -> Tensor {
         if let remake { return remake }
         return { [values = detached] in values }
     }

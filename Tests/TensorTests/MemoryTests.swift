@@ -32,12 +32,17 @@ import Testing
         }
         #expect(held.indices.allSatisfy(isWhole))
         for buffer in held { device.release(buffer.address, .int32, count: buffer.count) }
-        // All of it is one piece again: the next buffer lies where the first one lay.
-        let first = CPUDevice(threads: 1)
-        let (start, size) = (first.allocate(.int32, count: 1000), 500)
-        let next = first.allocate(.int32, count: size)
-        first.release(start, .int32, count: 1000)
-        first.release(next, .int32, count: size)
-        #expect(first.allocate(.int32, count: 100_000) == start)
+    }
+
+    @Test("Neighbours given back are one piece again: a buffer of both sizes fits where they lay")
+    func joining() {
+        let device = CPUDevice(threads: 1)
+        let first = device.allocate(.int32, count: 1000)
+        let second = device.allocate(.int32, count: 500)
+        let third = device.allocate(.int32, count: 500)
+        device.release(first, .int32, count: 1000)
+        device.release(second, .int32, count: 500)
+        #expect(device.allocate(.int32, count: 1500) == first)
+        device.release(third, .int32, count: 500)
     }
 }

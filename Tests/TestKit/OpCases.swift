@@ -40,6 +40,26 @@ package let opCases: [OpCase] = [
     ) {
         matmul($0[0], $0[1], transposeA: true)
     },
+    // A long inner axis, and few rows: what is packed as it is read, in blocks that do not come out even.
+    OpCase(
+        "matmul, long inner axis", small: [.values(9, 2), .values(9, 2)],
+        large: [.values(1700, 203), .values(1700, 401)]
+    ) {
+        matmul($0[0], $0[1], transposeA: true)
+    },
+    OpCase("matmul, few rows", small: [.values(2, 3), .values(3, 4)], large: [.values(217, 500), .values(500, 530)]) {
+        matmul($0[0], $0[1])
+    },
+    OpCase(
+        "layer norm into MLP",
+        small: [.values(3, 4), .values(4), .values(4), .values(6, 4), .values(6), .values(2, 6), .values(2)],
+        large: [
+            .values(200, 40), .values(40), .values(40), .values(610, 40), .values(610), .values(40, 610), .values(40),
+        ]
+    ) {
+        let normed = layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5)
+        return TensorCore.feedForward(normed, expand: ($0[3], $0[4]), activation: .gelu, contract: ($0[5], $0[6]))
+    },
     OpCase(
         "linear with residual", small: [.values(3, 4), .values(2, 4), .values(2), .values(3, 2)],
         large: [.values(700, 48), .values(96, 48), .values(96), .values(700, 96)]

@@ -36,11 +36,10 @@ void ck_gemm_pack(ck_int first, ck_int last, ck_int k, ck_int n, const float *b,
 // c [m,n] = a [m,k] b, then the epilogue; packed begins at c's first column
 void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed, float *c,
                     ck_int ldc, const ck_epilogue_inputs *epilogue);
-// c [m,n] = a [m,k] b [k,n] for a k that is long beside m and n: a stored by columns, ak apart, b by rows. Both are packed
-// as they are read, into scratch.
-void ck_gemm_deep(ck_int m, ck_int n, ck_int k, const float *a, ck_int ak, const float *b, ck_int bk, float *c, ck_int ldc,
-                  float *scratch);
-ck_int ck_gemm_deep_scratch(void);  // floats
+// The same with b as it is: what is needed of it is packed as it is read, into scratch.
+void ck_gemm_local(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk, ck_int bc,
+                   float *c, ck_int ldc, const ck_epilogue_inputs *epilogue, float *scratch);
+ck_int ck_gemm_local_scratch(void);  // floats
 // c [m,n] = (accumulate ? c : 0) + a [m,k] b [k,n], for operands that fit the cache
 void ck_gemm_small(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
                    ck_int bc, float *c, ck_int ldc, int accumulate);
