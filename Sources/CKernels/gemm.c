@@ -59,6 +59,7 @@ WIDE_INLINE void product(ck_int rows, ck_int columns, ck_int k, const float *a, 
                          const float *panel, float *c, ck_int ldc, int accumulate, const ck_epilogue_inputs *epilogue) {
     const int direct = columns == PANEL && !epilogue;
     float tile[TILE];
+    if (rows < ROWS && !direct) memset(tile, 0, sizeof tile);  // what follows takes the whole tile
     float *out = direct ? c : tile;
     ck_int ld = direct ? ldc : PANEL;
     int add = direct ? accumulate : 0;

@@ -38,9 +38,10 @@ struct BenchReport {
         rows.append((key, .integer(bytes), "\(formatBytes(bytes)) \(what)"))
     }
 
-    /// The rate of products of `flops` in `seconds`, and its share of the machine's.
-    mutating func addProducts(_ flops: Double, seconds: Double, threads: Int?) {
-        let peak = matmulPeak(threads: threads)
+    /// The rate of products of `flops` in `seconds`, and its share of the machine's: the better of its rates before the
+    /// run and now, for the clock drifts.
+    mutating func addProducts(_ flops: Double, seconds: Double, peakBefore: Double, threads: Int?) {
+        let peak = max(peakBefore, matmulPeak(threads: threads))
         add("gflops", flops / seconds / 1e9, "%.1f GFLOP/s in products")
         add("matmul_peak_gflops", peak / 1e9, "%.1f GFLOP/s matmul peak of this run")
         add("share_of_peak", flops / seconds / peak, "%.3f of that peak")

@@ -27,6 +27,7 @@ struct BenchEmbed: DiptychCommand {
     }
 
     func execute() throws {
+        let peak = matmulPeak(threads: options.machine.threads)
         let device = ProfilingDevice(options.machine.device())
         let model = try subject.model(on: device)
         let images = subject.images(what == .images ? batch : 1, model)
@@ -46,7 +47,8 @@ struct BenchEmbed: DiptychCommand {
         report.add("fastest_per_second", Double(batch) / times[0], "%.2f at the fastest")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
         report.addProducts(
-            Double(kernels.values.reduce(0) { $0 + $1.flops }), seconds: total, threads: options.machine.threads)
+            Double(kernels.values.reduce(0) { $0 + $1.flops }), seconds: total, peakBefore: peak,
+            threads: options.machine.threads)
         report.add(profile: kernels, repetitions: rounds, total: total)
         report.print(options)
     }

@@ -28,6 +28,7 @@ struct BenchLoss: DiptychCommand {
     }
 
     func execute() throws {
+        let peak = matmulPeak(threads: options.machine.threads)
         let device = ProfilingDevice(options.machine.device())
         let images = randomFeatures(batch, width, seed: 1, device)
         let texts = randomFeatures(batch, width, seed: 2, device)
@@ -46,7 +47,8 @@ struct BenchLoss: DiptychCommand {
         var report = BenchReport("loss: \(objective.rawValue), batch \(batch), width \(width), \(device.name)")
         report.add("seconds", times.median, "%.3f s with gradients")
         report.add(bytes: Machine.peakMemory - before, "extra_memory_bytes", "beyond the features")
-        report.addProducts(products, seconds: times.median, threads: options.machine.threads)
+        report.addProducts(
+            products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
         report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
         report.print(options)
     }
@@ -73,6 +75,7 @@ struct BenchRetrieval: DiptychCommand {
     }
 
     func execute() throws {
+        let peak = matmulPeak(threads: options.machine.threads)
         let device = ProfilingDevice(options.machine.device())
         let (x, y) = (randomFeatures(images, width, seed: 1, device), randomFeatures(captions, width, seed: 2, device))
         let owner = (0..<captions).map { $0 * images / captions }
@@ -89,7 +92,7 @@ struct BenchRetrieval: DiptychCommand {
         report.add("seconds", times.median, "%.3f s for the six recalls, without intervals")
         report.add(bytes: Machine.peakMemory - before, "extra_memory_bytes", "beyond the features")
         report.addProducts(
-            2 * Double(images) * Double(captions) * Double(width), seconds: times.median,
+            2 * Double(images) * Double(captions) * Double(width), seconds: times.median, peakBefore: peak,
             threads: options.machine.threads)
         report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
         report.print(options)

@@ -30,6 +30,7 @@ struct BenchStep: DiptychCommand {
     }
 
     func execute() throws {
+        let peak = matmulPeak(threads: options.machine.threads)
         // Its clock is read a few hundred times a step: too little to tell.
         let device = ProfilingDevice(options.machine.device())
         let model = try subject.model(on: device)
@@ -61,7 +62,7 @@ struct BenchStep: DiptychCommand {
         report.add(
             bytes: Machine.peakMemory - 16 * model.parameterCount, "peak_memory_less_parameters",
             "of it beyond 16 bytes a parameter")
-        report.addProducts(products, seconds: times.median, threads: options.machine.threads)
+        report.addProducts(products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
         report.add(profile: kernels, repetitions: steps, total: total)
         report.print(options)
     }
