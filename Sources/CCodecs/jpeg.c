@@ -63,7 +63,8 @@ static void split_row(const uint8_t *in, uint8_t *out, uint8_t *black, int width
     }
 }
 
-int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_image *image) {
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_choose choose,
+                   void *context, cc_image *image) {
     struct jpeg_decompress_struct info;
     error_state state;
     uint8_t *volatile pixels = NULL;
@@ -103,10 +104,22 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
         info.do_fancy_upsampling = FALSE;
     }
     jpeg_start_decompress(&info);
+    // The part; libjpeg widens it to whole blocks on the left.
+    cc_box part = {0, 0, (int)info.output_width, (int)info.output_height};
+    size_t inset = 0;
+    if (choose && info.output_components == 3) {
+        choose(context, part.width, part.height, &part);
+        JDIMENSION left = (JDIMENSION)part.left, width = (JDIMENSION)part.width;
+        jpeg_crop_scanline(&info, &left, &width);
+        inset = ((size_t)part.left - left) * 3;
+        if (part.top > 0) jpeg_skip_scanlines(&info, (JDIMENSION)part.top);
+        image->is_part = 1;
+    }
+    const JDIMENSION top = (JDIMENSION)part.top, height = (JDIMENSION)part.height;
     size_t stride = (size_t)info.output_width * 3;
-    pixels = malloc(stride * info.output_height);
+    pixels = malloc(stride * height);
     row = malloc((size_t)info.output_width * 4);
-    if (info.num_components == 4) black = malloc((size_t)info.output_width * info.output_height);
+    if (info.num_components == 4) black = malloc((size_t)info.output_width * height);
     if (!pixels || !row || (info.num_components == 4 && !black)) {
         jpeg_destroy_decompress(&info);
         free(pixels);
@@ -114,11 +127,11 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
         free(black);
         return CC_MEMORY;
     }
-    while (info.output_scanline < info.output_height) {
-        uint8_t *out = pixels + stride * info.output_scanline;
+    while (info.output_scanline < top + height) {
+        uint8_t *out = pixels + stride * (info.output_scanline - top);
         if (info.output_components == 3) {
             uint8_t *lines[16];  // the quicker upsampling makes two at a time, and would copy the second if asked for one
-            JDIMENSION left = info.output_height - info.output_scanline, some = left < 16 ? left : 16;
+            JDIMENSION left = top + height - info.output_scanline, some = left < 16 ? left : 16;
             for (JDIMENSION i = 0; i < some; i++) lines[i] = out + stride * i;
             jpeg_read_scanlines(&info, lines, some);
         } else {
@@ -128,9 +141,12 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
                       (int)info.output_width, info.output_components, info.saw_Adobe_marker);
         }
     }
-    image->width = (int)info.output_width;
-    image->height = (int)info.output_height;
-    jpeg_finish_decompress(&info);
+    image->width = part.width;
+    image->height = part.height;
+    if (stride != (size_t)part.width * 3)
+        for (JDIMENSION y = 0; y < height; y++)
+            memmove(pixels + y * (size_t)part.width * 3, pixels + y * stride + inset, (size_t)part.width * 3);
+    if (info.output_scanline == info.output_height) jpeg_finish_decompress(&info);
     jpeg_destroy_decompress(&info);
     free(row);
     image->pixels = pixels;

@@ -20,30 +20,51 @@ public struct Augmentation: Sendable, Equatable {
     public func callAsFunction(
         _ image: some Raster, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
     ) -> PixelImage {
-        let box = crop(image, &random)
-        let resized = image.cropped(left: box.left, top: box.top, width: box.width, height: box.height)
-            .resized(width: width, height: height, filter)
+        finish(image.cropped(box(image.width, image.height, &random)), width, height, filter, &random)
+    }
+
+    /// The same of an image file. `fast` decodes nothing of a JPEG but the crop.
+    ///
+    /// - Throws: `ImageFault`
+    public func callAsFunction(
+        decoding data: Data, _ decode: DecodeMode, _ conversion: ImageConversion, width: Int, height: Int,
+        _ filter: ResampleFilter, _ random: inout RandomStream
+    ) throws(ImageFault) -> PixelImage {
+        let shortest = decode.shortest(width: width, height: height, share: scale.lowerBound)
+        guard let shortest, conversion == .rgbFirst else {
+            return self(try conversion.open(data, shortest: shortest), width: width, height: height, filter, &random)
+        }
+        var stream = random
+        let part = try PixelImage(decoding: data, shortest: shortest) { box($0, $1, &stream) }
+        random = stream
+        return finish(part, width, height, filter, &random)
+    }
+
+    private func finish(
+        _ crop: some Raster, _ width: Int, _ height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
+    ) -> PixelImage {
+        let resized = crop.resized(width: width, height: height, filter)
         return (flip > 0 && random.uniform() < flip ? resized.flipped() : resized).rgb
     }
 
-    private func crop(_ image: some Raster, _ random: inout RandomStream) -> (
-        left: Int, top: Int, width: Int, height: Int
-    ) {
-        let area = Double(image.width * image.height)
+    private func box(_ imageWidth: Int, _ imageHeight: Int, _ random: inout RandomStream) -> CropBox {
+        let area = Double(imageWidth * imageHeight)
         for _ in 0..<10 {
             let target = area * random.uniform(scale.lowerBound, scale.upperBound)
             let aspect = exp(random.uniform(log(ratio.lowerBound), log(ratio.upperBound)))
             let width = Int((target * aspect).squareRoot().rounded())
             let height = Int((target / aspect).squareRoot().rounded())
-            guard width > 0, height > 0, width <= image.width, height <= image.height else { continue }
-            return (
-                random.integer(below: image.width - width + 1), random.integer(below: image.height - height + 1), width,
-                height
-            )
+            guard width > 0, height > 0, width <= imageWidth, height <= imageHeight else { continue }
+            return CropBox(
+                left: random.integer(below: imageWidth - width + 1),
+                top: random.integer(below: imageHeight - height + 1),
+                width: width, height: height)
         }
-        let aspect = min(max(Double(image.width) / Double(image.height), ratio.lowerBound), ratio.upperBound)
-        let width = min(image.width, Int((Double(image.height) * aspect).rounded()))
-        let height = min(image.height, Int((Double(image.width) / aspect).rounded()))
-        return ((image.width - width) / 2, (image.height - height) / 2, max(1, width), max(1, height))
+        let aspect = min(max(Double(imageWidth) / Double(imageHeight), ratio.lowerBound), ratio.upperBound)
+        let width = min(imageWidth, Int((Double(imageHeight) * aspect).rounded()))
+        let height = min(imageHeight, Int((Double(imageWidth) / aspect).rounded()))
+        return CropBox(
+            left: (imageWidth - width) / 2, top: (imageHeight - height) / 2, width: max(1, width),
+            height: max(1, height))
     }
 }

@@ -21,7 +21,8 @@ public struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
 public enum DecodeMode: String, Sendable, CaseIterable {
     /// PIL's pixels, to the last bit.
     case exact
-    /// JPEGs at a half, a quarter or an eighth where that is large enough, by libjpeg's quicker paths.
+    /// JPEGs at a half, a quarter or an eighth where that is large enough, of a training crop the part alone, by libjpeg's
+    /// quicker paths.
     case fast
 
     /// The shortest side that a result of this size needs, after a crop that keeps at least `share` of the area; nil
@@ -64,6 +65,21 @@ extension PixelImage {
     }
 }
 
+extension PixelImage {
+    /// A part of the image, picked once its size is known. Of a colour JPEG nothing but the part is decoded, so what is
+    /// broken outside of it may go unseen.
+    ///
+    /// - Parameters:
+    ///   - shortest: as above
+    ///   - choose: gets width and height and gives a part that lies inside
+    /// - Throws: `ImageFault`
+    public init(decoding data: Data, shortest: Int, part choose: @escaping (Int, Int) -> CropBox) throws(ImageFault) {
+        let decoded = try Decoded(data, shortest: shortest, asOpened: false, part: choose)
+        let image = PixelImage(width: decoded.width, height: decoded.height, pixels: decoded.pixels)
+        self = decoded.isPart ? image : image.cropped(choose(image.width, image.height))
+    }
+}
+
 /// What the codecs give.
 struct Decoded {
     let width: Int
@@ -72,14 +88,16 @@ struct Decoded {
     let pixels: [UInt8]
     let extra: [UInt8]
     let palette: [UInt8]
+    /// Whether the pixels are the part that was chosen.
+    let isPart: Bool
 
-    init(_ data: Data, shortest: Int?, asOpened: Bool) throws(ImageFault) {
+    init(_ data: Data, shortest: Int?, asOpened: Bool, part: ((Int, Int) -> CropBox)? = nil) throws(ImageFault) {
         guard !data.isEmpty else { throw ImageFault(reason: .empty, detail: "") }
         let head = [UInt8](data.prefix(12))
         let opened: Int32 = asOpened ? 1 : 0
         let decode: (UnsafePointer<UInt8>?, Int, Int64, UnsafeMutablePointer<cc_image>?) -> Int32
         if head.starts(with: [0xFF, 0xD8, 0xFF]) {
-            decode = { cc_decode_jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), opened, $3) }
+            decode = { Self.jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), opened, part, $3) }
         } else if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
             decode = { cc_decode_png($0, $1, $2, opened, $3) }
         } else if head.count == 12, head.starts(with: Array("RIFF".utf8)), Array(head[8...]) == Array("WEBP".utf8) {
@@ -109,6 +127,7 @@ struct Decoded {
             cc_free(image.pixels)
             cc_free(image.extra)
         }
+        isPart = image.is_part != 0
         (width, height, kind) = (Int(image.width), Int(image.height), Int(image.kind))
         // Resizing the shortest side of a thread of pixels would need gigabytes.
         guard max(width, height) <= 1000 * min(width, height) else {
@@ -120,6 +139,23 @@ struct Decoded {
             UnsafeBufferPointer(start: image.extra, count: image.extra == nil ? 0 : count * (kind == CC_GREY16 ? 2 : 1))
         )
         palette = asOpened ? withUnsafeBytes(of: image.palette) { Array($0) } : []
+    }
+
+    private static func jpeg(
+        _ bytes: UnsafePointer<UInt8>?, _ count: Int, _ limit: Int64, _ shortest: Int32, _ opened: Int32,
+        _ part: ((Int, Int) -> CropBox)?, _ image: UnsafeMutablePointer<cc_image>?
+    ) -> Int32 {
+        guard var part else { return cc_decode_jpeg(bytes, count, limit, shortest, opened, nil, nil, image) }
+        return withUnsafeMutablePointer(to: &part) { part in
+            let choose: cc_choose = { context, width, height, box in
+                let part = context!.assumingMemoryBound(to: ((Int, Int) -> CropBox).self).pointee
+                let chosen = part(Int(width), Int(height))
+                box!.pointee = cc_box(
+                    left: Int32(chosen.left), top: Int32(chosen.top), width: Int32(chosen.width),
+                    height: Int32(chosen.height))
+            }
+            return cc_decode_jpeg(bytes, count, limit, shortest, opened, choose, part, image)
+        }
     }
 }
 

@@ -14,6 +14,10 @@ public protocol Raster: Sendable {
     func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> Self
 }
 
+extension Raster {
+    func cropped(_ box: CropBox) -> Self { cropped(left: box.left, top: box.top, width: box.width, height: box.height) }
+}
+
 extension PixelImage: Raster {
     public var rgb: PixelImage { self }
 }

@@ -1,3 +1,15 @@
+/// A part of an image, in pixels from its top left corner.
+public struct CropBox: Sendable, Equatable {
+    public let left: Int
+    public let top: Int
+    public let width: Int
+    public let height: Int
+
+    public init(left: Int, top: Int, width: Int, height: Int) {
+        (self.left, self.top, self.width, self.height) = (left, top, width, height)
+    }
+}
+
 /// An 8-bit RGB image, rows from the top.
 public struct PixelImage: Equatable, Sendable {
     public let width: Int

@@ -242,20 +242,21 @@ public final class Batcher: @unchecked Sendable {
                 seed: order.seed, purpose: "augment \(sample.key)", epoch: epoch, sample: position)
             let captions = try shard.captions(sample, plan.fields)
             let caption = captions[random.integer(below: captions.count)]
-            let image = try shard.image(
-                sample, plan.conversion,
-                shortest: plan.decode.shortest(
-                    width: plan.preprocess.width, height: plan.preprocess.height,
-                    share: plan.augmentation?.scale.lowerBound ?? 1))
+            let (width, height) = (plan.preprocess.width, plan.preprocess.height)
             let ready: PixelImage
             if let augmentation = plan.augmentation {
-                ready = augmentation(
-                    image, width: plan.preprocess.width, height: plan.preprocess.height, plan.preprocess.filter, &random
-                )
+                let data = try shard.imageData(sample)
+                do {
+                    ready = try augmentation(
+                        decoding: data, plan.decode, plan.conversion, width: width, height: height,
+                        plan.preprocess.filter, &random)
+                } catch { throw .image(error) }
             } else {
-                ready = plan.preprocess.geometry(image)
+                ready = plan.preprocess.geometry(
+                    try shard.image(
+                        sample, plan.conversion, shortest: plan.decode.shortest(width: width, height: height)))
             }
-            let count = 3 * plan.preprocess.width * plan.preprocess.height
+            let count = 3 * width * height
             let floats = [Float](unsafeUninitializedCapacity: count) { buffer, filled in
                 plan.preprocess.normalized(ready, into: buffer.baseAddress!)
                 filled = count

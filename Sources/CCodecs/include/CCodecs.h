@@ -18,14 +18,23 @@ typedef struct {
     // Only when asked for as it was opened:
     int kind;
     uint8_t *extra;         // alpha or black, a byte a pixel; grey of 16 bits, low byte first
+    int is_part;  // pixels are the part that was chosen
     uint8_t palette[768];   // CC_INDEXED, black for one bit: what an index of a padded border stands for
 } cc_image;
+
+typedef struct {
+    int left, top, width, height;
+} cc_box;
+// Picks a part that lies inside of a picture of this size.
+typedef void (*cc_choose)(void *context, int width, int height, cc_box *part);
 
 // limit: most pixels that are decoded
 // shortest: 0 for the exact image; otherwise it may come out at a half, quarter or eighth, its shortest side no less than this,
 // by the quicker transform and plain chroma upsampling
+// choose: null, or called with `context` for a colour JPEG, of which the part alone is decoded then
 // as_opened: CMYK comes out as it is, C, M and Y in pixels and K in extra; alpha and wide grey are kept in extra
-int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_image *image);
+int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_choose choose,
+                   void *context, cc_image *image);
 int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
 int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
 // CMYK of a pixel to RGB, as PIL

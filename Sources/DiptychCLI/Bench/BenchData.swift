@@ -37,33 +37,26 @@ struct BenchData: DiptychCommand {
         guard !files.isEmpty else { throw Failure(.inputMissing, images, "holds no JPEG, PNG or WebP images") }
         let preprocess = try Preprocess(.object([:]), height: size, width: size, path: "")
         let augmentation = Augmentation()
-        let shortest = decode.shortest(
-            width: size, height: size, share: transform == .training ? augmentation.scale.lowerBound : 1)
-        var (decoding, all) = (0.0, 0.0)
         let times = try timed(rounds) {
-            let begin = Machine.now()
-            defer { all += Machine.now() - begin }
             for (index, data) in files.enumerated() {
-                let start = Machine.now()
-                let image: PixelImage
-                do throws(ImageFault) { image = try PixelImage(decoding: data, shortest: shortest) } catch {
-                    throw Failure(.badData, images, "\(error)")
-                }
-                decoding += Machine.now() - start
-                switch transform {
-                case .evaluation: _ = preprocess(image)
-                case .training:
-                    var stream = RandomStream(seed: UInt64(index), purpose: "bench crop")
-                    let crop = augmentation(image, width: size, height: size, preprocess.filter, &stream)
-                    _ = preprocess(crop)
-                }
+                do throws(ImageFault) {
+                    switch transform {
+                    case .evaluation:
+                        let shortest = decode.shortest(width: size, height: size)
+                        _ = preprocess(try PixelImage(decoding: data, shortest: shortest))
+                    case .training:
+                        var stream = RandomStream(seed: UInt64(index), purpose: "bench crop")
+                        let crop = try augmentation(
+                            decoding: data, decode, .rgbFirst, width: size, height: size, preprocess.filter, &stream)
+                        _ = preprocess(crop)
+                    }
+                } catch { throw Failure(.badData, images, "\(error)") }
             }
         }
         var report = BenchReport(
             "data: \(files.count) photos of \(images), \(transform.rawValue), \(decode.rawValue), to \(size)")
         report.add("images_per_second", Double(files.count) / times.median, "%.1f images/s on one core")
         report.add("fastest_per_second", Double(files.count) / times[0], "%.1f at the fastest")
-        report.add("decoding_share", decoding / all, "%.2f of the time is decoding")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
         report.print(options)
     }
