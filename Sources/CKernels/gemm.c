@@ -200,10 +200,29 @@ WIDE_INLINE void product_of_block(ck_int rows, ck_int columns, ck_int k, const f
     }
 }
 
-// The next block of rows of a [rows, columns], to be fetched while this one takes `calls` products.
-WIDE_INLINE fetch_ahead fetching(const float *at, ck_int rows, ck_int columns, ck_int stride, ck_int calls) {
-    const ck_int lines = (columns + 15) / 16;
-    return (fetch_ahead){at, rows, lines, stride, 0, 0, (rows * lines + calls - 1) / calls};
+// The same for any number of rows m, `block` of them at a time: packed into strips (unless null), or the next block fetched
+// while this one is multiplied. A null epilogue: nothing follows.
+WIDE_INLINE void product_of_rows_in_blocks(ck_int m, ck_int columns, ck_int k, const float *a, ck_int ar, ck_int ak,
+                                           const ck_int block, float *strips, const float *panels,
+                                           ck_int panel_stride, float *c, ck_int ldc, int accumulate,
+                                           const ck_epilogue_inputs *epilogue) {
+    for (ck_int m0 = 0; m0 < m; m0 += block) {
+        const ck_int rows = m - m0 < block ? m - m0 : block, rest = m - m0 - rows;
+        const float *left = a + m0 * ar;
+        fetch_ahead ahead = {0};
+        if (strips) {
+            pack_strips(rows, k, left, ak, strips);
+        } else if (rest > 0) {
+            const ck_int next = rest < block ? rest : block, lines = (k + 15) / 16;
+            const ck_int calls = ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS);
+            ahead = (fetch_ahead){left + block * ar, next, lines, ar, 0, 0, (next * lines + calls - 1) / calls};
+        }
+        ck_epilogue_inputs here;
+        if (epilogue) here = moved(epilogue, m0 * ldc, 0);
+        product_of_block(rows, columns, k, strips ? strips : left, strips ? 1 : ar, strips ? ROWS : ak,
+                         ROWS * (strips ? k : ar), panels, panel_stride, c + m0 * ldc, ldc, accumulate,
+                         epilogue ? &here : 0, &ahead);
+    }
 }
 
 WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *packed,
@@ -213,24 +232,13 @@ WIDE void ck_gemm_packed(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar
     const int pack = ar == 1 && ak * INNER > 8192;
     for (ck_int n0 = 0; n0 < n; n0 += COLUMN_BLOCK) {
         const ck_int columns = n - n0 < COLUMN_BLOCK ? n - n0 : COLUMN_BLOCK;
+        ck_epilogue_inputs here;
+        if (epilogue) here = moved(epilogue, n0, n0);
         for (ck_int k0 = 0; k0 < k; k0 += INNER) {
             const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
-            for (ck_int m0 = 0; m0 < m; m0 += ROW_BLOCK) {
-                const ck_int rows = m - m0 < ROW_BLOCK ? m - m0 : ROW_BLOCK, next = m - m0 - rows;
-                const float *block = a + m0 * ar + k0 * ak;
-                fetch_ahead ahead = {0};
-                if (pack)
-                    pack_strips(rows, inner, block, ak, strips);
-                else if (next > 0)
-                    ahead = fetching(block + ROW_BLOCK * ar, next < ROW_BLOCK ? next : ROW_BLOCK, inner, ar,
-                                     ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS));
-                const int finishes = epilogue && k0 + INNER >= k;
-                ck_epilogue_inputs here;
-                if (finishes) here = moved(epilogue, m0 * ldc + n0, n0);
-                product_of_block(rows, columns, inner, pack ? strips : block, pack ? 1 : ar, pack ? ROWS : ak,
-                                 ROWS * (pack ? inner : ar), packed + n0 * k + k0 * PANEL, k * PANEL,
-                                 c + m0 * ldc + n0, ldc, k0 > 0, finishes ? &here : 0, &ahead);
-            }
+            product_of_rows_in_blocks(m, columns, inner, a + k0 * ak, ar, ak, ROW_BLOCK, pack ? strips : 0,
+                                      packed + n0 * k + k0 * PANEL, k * PANEL, c + n0, ldc, k0 > 0,
+                                      epilogue && k0 + INNER >= k ? &here : 0);
         }
     }
 }
@@ -260,30 +268,17 @@ WIDE_INLINE void pack_block(ck_int count, ck_int columns, const float *b, ck_int
 WIDE void ck_gemm_local(ck_int m, ck_int n, ck_int k, const float *a, ck_int ar, ck_int ak, const float *b, ck_int bk,
                         ck_int bc, float *c, ck_int ldc, const ck_epilogue_inputs *epilogue, float *scratch) {
     float *strips = scratch, *panels = scratch + LOCAL_ROWS * INNER;
-    const int pack = ar == 1;
     const ck_int blocks = (n + LOCAL_COLUMNS - 1) / LOCAL_COLUMNS;
     const ck_int block = ((n + blocks - 1) / blocks + PANEL - 1) / PANEL * PANEL;  // nearly equal ones
     for (ck_int n0 = 0; n0 < n; n0 += block) {
         const ck_int columns = n - n0 < block ? n - n0 : block;
+        ck_epilogue_inputs here;
+        if (epilogue) here = moved(epilogue, n0, n0);
         for (ck_int k0 = 0; k0 < k; k0 += INNER) {
             const ck_int inner = k - k0 < INNER ? k - k0 : INNER;
             pack_block(inner, columns, b + k0 * bk + n0 * bc, bk, bc, panels);
-            for (ck_int m0 = 0; m0 < m; m0 += LOCAL_ROWS) {
-                const ck_int rows = m - m0 < LOCAL_ROWS ? m - m0 : LOCAL_ROWS, next = m - m0 - rows;
-                const float *left = a + m0 * ar + k0 * ak;
-                fetch_ahead ahead = {0};
-                if (pack)
-                    pack_strips(rows, inner, left, ak, strips);
-                else if (next > 0)
-                    ahead = fetching(left + LOCAL_ROWS * ar, next < LOCAL_ROWS ? next : LOCAL_ROWS, inner, ar,
-                                     ((columns + PANEL - 1) / PANEL) * ((rows + ROWS - 1) / ROWS));
-                const int finishes = epilogue && k0 + INNER >= k;
-                ck_epilogue_inputs here;
-                if (finishes) here = moved(epilogue, m0 * ldc + n0, n0);
-                product_of_block(rows, columns, inner, pack ? strips : left, pack ? 1 : ar, pack ? ROWS : ak,
-                                 ROWS * (pack ? inner : ar), panels, PANEL_STRIDE, c + m0 * ldc + n0, ldc, k0 > 0,
-                                 finishes ? &here : 0, &ahead);
-            }
+            product_of_rows_in_blocks(m, columns, inner, a + k0 * ak, ar, ak, LOCAL_ROWS, ar == 1 ? strips : 0, panels,
+                                      PANEL_STRIDE, c + n0, ldc, k0 > 0, epilogue && k0 + INNER >= k ? &here : 0);
         }
     }
 }
