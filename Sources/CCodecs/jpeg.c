@@ -7,7 +7,7 @@
 
 #include <jerror.h>
 
-#include "CCodecs.h"
+#include "codec.h"
 
 typedef struct {
     struct jpeg_error_mgr base;
@@ -25,6 +25,21 @@ static void on_error(j_common_ptr info) {
 }
 
 static void on_message(j_common_ptr info) { (void)info; }
+
+// A small file can ask for a large picture to be gone over many times.
+static const int most_scans = 256;
+static const double most_work = 4e9;  // pixels times scans: about a second
+
+static void on_progress(j_common_ptr common) {
+    j_decompress_ptr info = (j_decompress_ptr)common;
+    int scans = info->input_scan_number;
+    double pixels = (double)info->image_width * info->image_height;
+    if (scans <= most_scans && (scans <= 16 || pixels * scans <= most_work)) return;
+    error_state *state = (error_state *)info->err;
+    state->code = CC_TOO_LARGE;
+    snprintf(state->message, 200, "over %d scans of %ux%u pixels", scans - 1, info->image_width, info->image_height);
+    longjmp(state->escape, 1);
+}
 
 // A file that ends early is an error, as in PIL; libjpeg's own source would make up an end.
 static boolean at_end(j_decompress_ptr info) {
@@ -49,13 +64,14 @@ void cc_cmyk_to_rgb(const uint8_t *cmy, const uint8_t *black, size_t pixels, uin
 }
 
 // Grey to RGB; CMYK to C, M, Y and K apart.
-static void split_row(const uint8_t *in, uint8_t *out, uint8_t *black, int width, int components, int is_inverted) {
+// A CMYK file holds them inverted, whether Adobe's marker says so or not: Pillow and browsers take it so.
+static void split_row(const uint8_t *in, uint8_t *out, uint8_t *black, int width, int components) {
     for (int x = 0; x < width; x++) {
         if (components == 1) {
             out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = in[x];
         } else {
             for (int k = 0; k < 4; k++) {
-                uint8_t value = is_inverted ? 255 - in[4 * x + k] : in[4 * x + k];
+                uint8_t value = (uint8_t)(255 - in[4 * x + k]);
                 if (k < 3) out[3 * x + k] = value;
                 else black[x] = value;
             }
@@ -85,6 +101,8 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
         return state.code;
     }
     jpeg_create_decompress(&info);
+    struct jpeg_progress_mgr progress = {.progress_monitor = on_progress};
+    info.progress = &progress;
     jpeg_mem_src(&info, bytes, (unsigned long)count);
     info.src->fill_input_buffer = at_end;
     jpeg_read_header(&info, TRUE);
@@ -93,6 +111,7 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
         snprintf(image->message, 200, "%ux%u pixels", info.image_width, info.image_height);
         return CC_TOO_LARGE;
     }
+    cc_admit(image, (int64_t)info.image_width * info.image_height);
     if (info.num_components == 4) info.out_color_space = JCS_CMYK;
     else info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
     if (shortest > 0) {
@@ -138,7 +157,7 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
             uint8_t *line = row;
             jpeg_read_scanlines(&info, &line, 1);
             split_row(row, out, black ? black + (size_t)info.output_width * (info.output_scanline - 1) : NULL,
-                      (int)info.output_width, info.output_components, info.saw_Adobe_marker);
+                      (int)info.output_width, info.output_components);
         }
     }
     image->width = part.width;
@@ -193,4 +212,3 @@ int cc_encode_jpeg(const uint8_t *rgb, int width, int height, int quality, uint8
     return CC_OK;
 }
 
-void cc_free(void *memory) { free(memory); }

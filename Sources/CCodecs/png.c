@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "CCodecs.h"
+#include "codec.h"
 
 typedef struct {
     const uint8_t *bytes;
@@ -38,7 +38,6 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     reader source = {bytes, count, 0, CC_DAMAGED, image->message};
     uint8_t *volatile pixels = NULL;
     uint8_t *volatile raw = NULL;
-    png_bytep *volatile rows = NULL;
     uint8_t *volatile extra = NULL;
     image->pixels = image->extra = NULL;
     image->kind = CC_RGB;
@@ -54,7 +53,6 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
         free(pixels);
         free(raw);
         free(extra);
-        free((void *)rows);
         return source.code;
     }
     png_set_read_fn(png, &source, read_bytes);
@@ -67,6 +65,7 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
         png_destroy_read_struct(&png, &info, NULL);
         return source.code;
     }
+    cc_admit(image, (int64_t)width * height);
     int colour = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
     // PIL keeps 16-bit grey as it is and clips it when it makes RGB; other 16-bit images keep their high byte.
     int is_wide_grey = colour == PNG_COLOR_TYPE_GRAY && depth == 16;
@@ -87,23 +86,24 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
     if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(png);
     if (depth == 16 && !is_wide_grey) png_set_strip_16(png);
-    png_set_interlace_handling(png);
+    int passes = png_set_interlace_handling(png);
     png_read_update_info(png, info);
     int channels = png_get_channels(png, info);
     size_t stride = png_get_rowbytes(png, info);
     pixels = malloc((size_t)width * height * 3);
-    raw = malloc(stride * height);
-    rows = malloc(sizeof(png_bytep) * height);
+    raw = malloc(stride * (passes > 1 ? height : 1));  // a row at a time where rows come in their order
     if (image->kind == CC_ALPHA || image->kind == CC_GREY16) extra = malloc((size_t)width * height * 2);
-    if (!pixels || !raw || !rows || ((image->kind == CC_ALPHA || image->kind == CC_GREY16) && !extra)) {
+    if (!pixels || !raw || ((image->kind == CC_ALPHA || image->kind == CC_GREY16) && !extra)) {
         source.code = CC_MEMORY;
         png_error(png, "out of memory");
     }
-    for (png_uint_32 y = 0; y < height; y++) rows[y] = raw + y * stride;
-    png_read_image(png, rows);  // what follows the pixels is not read: PIL does without it, too
+    for (int pass = 0; pass + 1 < passes; pass++)
+        for (png_uint_32 y = 0; y < height; y++) png_read_row(png, raw + y * stride, NULL);
     for (png_uint_32 y = 0; y < height; y++) {
+        uint8_t *row = raw + (passes > 1 ? y * stride : 0);
+        png_read_row(png, row, NULL);  // what follows the pixels is not read: PIL does without it, too
         for (png_uint_32 x = 0; x < width; x++) {
-            const uint8_t *in = rows[y] + (size_t)x * (size_t)channels * (is_wide_grey ? 2 : 1);
+            const uint8_t *in = row + (size_t)x * (size_t)channels * (is_wide_grey ? 2 : 1);
             uint8_t *out = pixels + ((size_t)y * width + x) * 3;
             if (is_wide_grey) out[0] = out[1] = out[2] = in[0] ? 255 : in[1];
             else if (channels <= 2) out[0] = out[1] = out[2] = in[0];
@@ -118,7 +118,6 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     }
     png_destroy_read_struct(&png, &info, NULL);
     free(raw);
-    free((void *)rows);
     image->width = (int)width;
     image->height = (int)height;
     image->pixels = pixels;

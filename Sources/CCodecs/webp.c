@@ -1,53 +1,61 @@
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <webp/decode.h>
+#include <webp/demux.h>
 
-#include "CCodecs.h"
+#include "codec.h"
+
+// The first frame on its canvas, as Pillow opens an animation.
+static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image) {
+    WebPData data = {bytes, count};
+    WebPDemuxer *demuxer = WebPDemux(&data);
+    if (!demuxer) return cc_fail(image, CC_TRUNCATED, "the file ends early or is damaged");
+    int64_t width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH), height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
+    WebPDemuxDelete(demuxer);
+    int status = cc_begin(image, width, height, limit);
+    if (status != CC_OK) return status;
+    WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, NULL);
+    uint8_t *frame = NULL;
+    int time = 0;
+    if (!decoder || !WebPAnimDecoderGetNext(decoder, &frame, &time)) {
+        WebPAnimDecoderDelete(decoder);
+        return cc_abandon(image, CC_TRUNCATED, "the file ends early or is damaged");
+    }
+    size_t pixels = (size_t)(width * height);
+    if (as_opened) {
+        image->extra = malloc(pixels);
+        image->kind = CC_ALPHA;
+    }
+    for (size_t i = 0; i < pixels; i++) {
+        memcpy(image->pixels + 3 * i, frame + 4 * i, 3);
+        if (image->extra) image->extra[i] = frame[4 * i + 3];
+    }
+    WebPAnimDecoderDelete(decoder);
+    if (as_opened && !image->extra) return cc_abandon(image, CC_MEMORY, "out of memory");
+    return CC_OK;
+}
 
 int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image) {
     WebPBitstreamFeatures features;
     image->pixels = image->extra = NULL;
-    image->kind = CC_RGB;
-    VP8StatusCode status = WebPGetFeatures(bytes, count, &features);
-    if (status == VP8_STATUS_NOT_ENOUGH_DATA) {
-        snprintf(image->message, 200, "the file ends early");
-        return CC_TRUNCATED;
-    }
-    if (status != VP8_STATUS_OK) {
-        snprintf(image->message, 200, "damaged WebP stream");
-        return CC_DAMAGED;
-    }
-    if (features.has_animation) {
-        snprintf(image->message, 200, "animated WebP");
-        return CC_UNSUPPORTED;
-    }
-    if ((int64_t)features.width * features.height > limit) {
-        snprintf(image->message, 200, "%dx%d pixels", features.width, features.height);
-        return CC_TOO_LARGE;
-    }
+    VP8StatusCode found = WebPGetFeatures(bytes, count, &features);
+    if (found == VP8_STATUS_NOT_ENOUGH_DATA) return cc_fail(image, CC_TRUNCATED, "the file ends early");
+    if (found != VP8_STATUS_OK) return cc_fail(image, CC_DAMAGED, "damaged WebP stream");
+    if (features.has_animation) return decode_first_frame(bytes, count, limit, as_opened, image);
+    int status = cc_begin(image, features.width, features.height, limit);
+    if (status != CC_OK) return status;
     size_t stride = (size_t)features.width * 3;
-    image->pixels = malloc(stride * (size_t)features.height);
-    if (!image->pixels) return CC_MEMORY;
-    if (!WebPDecodeRGBInto(bytes, count, image->pixels, stride * (size_t)features.height, (int)stride)) {
-        free(image->pixels);
-        image->pixels = NULL;
-        snprintf(image->message, 200, "the file ends early or is damaged");
-        return CC_TRUNCATED;
-    }
-    image->width = features.width;
-    image->height = features.height;
+    if (!WebPDecodeRGBInto(bytes, count, image->pixels, stride * (size_t)features.height, (int)stride))
+        return cc_abandon(image, CC_TRUNCATED, "the file ends early or is damaged");
     if (as_opened && features.has_alpha) {
-        size_t count_pixels = (size_t)features.width * (size_t)features.height;
+        size_t pixels = (size_t)features.width * (size_t)features.height;
         uint8_t *rgba = WebPDecodeRGBA(bytes, count, NULL, NULL);
-        image->extra = malloc(count_pixels);
+        image->extra = malloc(pixels);
         if (!rgba || !image->extra) {
             WebPFree(rgba);
-            free(image->extra);
-            free(image->pixels);
-            image->pixels = image->extra = NULL;
-            return CC_MEMORY;
+            return cc_abandon(image, CC_MEMORY, "out of memory");
         }
-        for (size_t i = 0; i < count_pixels; i++) image->extra[i] = rgba[4 * i + 3];
+        for (size_t i = 0; i < pixels; i++) image->extra[i] = rgba[4 * i + 3];
         WebPFree(rgba);
         image->kind = CC_ALPHA;
     }

@@ -35,6 +35,11 @@ void sp_free(sp_model *model) { delete model; }
 
 int sp_vocabulary(const sp_model *model) { return model->processor.GetPieceSize(); }
 
+int sp_piece(const sp_model *model, const char *piece) {
+    int id = model->processor.PieceToId(piece);
+    return model->processor.IdToPiece(id) == piece ? id : -1;
+}
+
 ptrdiff_t sp_encode(const sp_model *model, const uint8_t *text, size_t count, int32_t *ids, size_t capacity) {
     try {
         std::vector<int> found;

@@ -76,12 +76,12 @@ extension ExportCommand {
     /// The tokenizer's files in transformers' form: CLIP's byte pairs, or a sentencepiece model under its usual name.
     private func writeTokenizer(of source: DualEncoder, to folder: String) throws {
         let own = model + "/tokenizer"
-        if FileManager.default.fileExists(atPath: own + "/card.yaml") {
+        if Files.exists(own + "/card.yaml") {
             let card = try TokenizerCard(own)
             guard card.kind == .sentencePiece else { return }
             try AtomicFile.write(readFile(own + "/" + card.file), to: folder + "/spiece.model")
         } else if source.blueprint.text.vocabulary == 49408,
-            FileManager.default.fileExists(atPath: BPETokenizer.installedVocabulary)
+            Files.exists(BPETokenizer.installedVocabulary)
         {
             try BPETokenizer.writeHuggingFace(
                 vocabulary: BPETokenizer.installedVocabulary, contextLength: source.blueprint.text.contextLength,
@@ -92,7 +92,7 @@ extension ExportCommand {
 
 /// Fills a folder that is there only when it is whole.
 private func makeFolder(_ path: String, _ fill: (String) throws -> Void) throws {
-    guard !FileManager.default.fileExists(atPath: path) else {
+    guard !Files.exists(path) else {
         throw Failure(.usage, path, "exists already", remedy: "Give --out a new name")
     }
     try AtomicFile.writeFolder(path, fill)
@@ -100,7 +100,7 @@ private func makeFolder(_ path: String, _ fill: (String) throws -> Void) throws 
 
 /// A tokenizer goes where its model goes.
 func copyTokenizer(from source: String, to folder: String) throws {
-    for name in ["tokenizer", "spiece.model"] where FileManager.default.fileExists(atPath: "\(source)/\(name)") {
+    for name in ["tokenizer", "spiece.model"] where Files.exists("\(source)/\(name)") {
         do {
             try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(folder)/\(name)")
         } catch {

@@ -75,7 +75,7 @@ struct DoctorCommand: DiptychCommand {
 
     private var installedVocabulary: String? {
         let path = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
-        return FileManager.default.fileExists(atPath: path) ? path : nil
+        return Files.exists(path) ? path : nil
     }
 
     private func show(_ result: CaseResult) {

@@ -34,7 +34,7 @@ struct DryRun {
                 picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index],
                 text: batch.captions[index])
         }
-        try AtomicFile.makeFolder((path as NSString).deletingLastPathComponent)
+        try Files.makeFolder((path as NSString).deletingLastPathComponent)
         try AtomicFile.write(ContactSheet.html(title: "First batch of \(recipe.file.path)", cards), to: path)
         print("first batch  \(path)")
     }

@@ -97,7 +97,7 @@ private struct PictureList: Sendable {
 
     init(_ path: String, _ conversion: ImageConversion) throws {
         var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        let exists = Files.exists(path, isDirectory: &isFolder)
         if exists, isFolder.boolValue {
             let files = (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? [])
                 .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }

@@ -29,7 +29,7 @@ struct TokenizerTrain: DiptychCommand {
     }
 
     func execute() throws {
-        let existing = (try? FileManager.default.contentsOfDirectory(atPath: out)) ?? []
+        let existing = (try? Files.names(in: out)) ?? []
         guard existing.isEmpty || existing.contains("card.yaml") else {
             throw Failure(.usage, out, "exists and is no tokenizer folder", remedy: "Choose another --out")
         }

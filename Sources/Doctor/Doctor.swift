@@ -56,7 +56,7 @@ public struct Doctor: Sendable {
     public func run(
         only: [String] = [], except: [String] = [], each: (CaseResult) throws -> Void
     ) throws {
-        guard FileManager.default.fileExists(atPath: folder) else {
+        guard Files.exists(folder) else {
             throw Failure(.inputMissing, folder, "no such folder")
         }
         var found = false
@@ -80,7 +80,7 @@ public struct Doctor: Sendable {
     private func cases() throws -> [(String, () throws -> [StageResult])] {
         var cases: [(String, () throws -> [StageResult])] = []
         func add(_ name: String, if file: String, _ body: @escaping () throws -> [StageResult]) {
-            if FileManager.default.fileExists(atPath: path(file)) { cases.append((name, body)) }
+            if Files.exists(path(file)) { cases.append((name, body)) }
         }
         for model in folders(in: "models") { cases.append(("models/" + model, { try modelCase(model) })) }
         add("losses/single", if: "losses/single.json", lossCases)
@@ -102,7 +102,7 @@ public struct Doctor: Sendable {
 
     private func folders(in name: String) -> [String] {
         let items = (try? FileManager.default.contentsOfDirectory(atPath: path(name))) ?? []
-        return items.filter { FileManager.default.fileExists(atPath: path("\(name)/\($0)/config.json")) }.sorted()
+        return items.filter { Files.exists(path("\(name)/\($0)/config.json")) }.sorted()
     }
 }
 

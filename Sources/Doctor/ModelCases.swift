@@ -42,7 +42,7 @@ extension Doctor {
         for (file, prefix, limit) in [(nil, "step3.", nil), (clipped, "step3_clip.", 1.0)]
             as [(String?, String, Double?)]
         {
-            if let file, !FileManager.default.fileExists(atPath: file) { continue }
+            if let file, !Files.exists(file) { continue }
             let fresh = try ModelFolder.load(blueprint, weights: weights, on: device)
             let values = try file.map { try Safetensors($0) } ?? expected
             stages.append(try threeSteps(fresh, images, texts, values, prefix, settings, limit))
@@ -52,7 +52,7 @@ extension Doctor {
 
     private func huggingFaceCase(_ base: String) throws -> [StageResult] {
         let folder = try HuggingFaceFolder(path(String(base.dropLast())))
-        let model = try folder.load(on: device)
+        let model = try folder.load(on: device).model
         let inputs = try Safetensors(path(base + "inputs.safetensors"))
         let expected = try Safetensors(path(base + "expected.safetensors"))
         let images = try inputs.tensor("images", on: device)

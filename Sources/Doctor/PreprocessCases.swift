@@ -71,12 +71,12 @@ extension Doctor {
 
     private func decodedName(_ file: String) -> String {
         let candidates = [file + ".png", (file as NSString).deletingPathExtension + ".png", file]
-        return candidates.first { FileManager.default.fileExists(atPath: path("preprocess/decoded/" + $0)) }
+        return candidates.first { Files.exists(path("preprocess/decoded/" + $0)) }
             ?? candidates[0]
     }
 
     private func corruptCases() throws -> [StageResult] {
-        guard FileManager.default.fileExists(atPath: path("preprocess/corrupt.json")) else { return [] }
+        guard Files.exists(path("preprocess/corrupt.json")) else { return [] }
         var wrong: [String] = []
         for entry in try JSON(file: path("preprocess/corrupt.json")).array ?? [] {
             guard let file = entry["file"]?.string, let usable = entry["usable"]?.bool else { continue }

@@ -71,7 +71,7 @@ extension Doctor {
         try rows("CLIP byte-pair", "clip", BPETokenizer(vocabulary: clipVocabulary))
         for (kind, padding) in [("unigram", Int32(1)), ("bpe", 0)] {
             let model = path("tokenizers/\(kind).model")
-            guard FileManager.default.fileExists(atPath: model) else { continue }
+            guard Files.exists(model) else { continue }
             func tokenizer(_ cleaning: TextCleaning) throws -> SentencePieceTokenizer {
                 try SentencePieceTokenizer(model: model, cleaning: cleaning, padding: padding)
             }

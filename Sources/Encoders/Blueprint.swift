@@ -1,3 +1,4 @@
+import Foundation
 import Layers
 import Support
 import TensorCore
@@ -37,7 +38,40 @@ public struct Blueprint: Sendable, Equatable {
         hasTextPrefix =
             try top.bool("custom_text", default: false) || hasCaptionDecoder || text.sentence != nil
         initialLogScale = Float(try top.number("init_logit_scale", default: 2.6592600369327783))
-        initialLogitBias = config["init_logit_bias"]?.number.map { Float($0) }
+        initialLogitBias = try top.has("init_logit_bias") ? Float(top.number("init_logit_bias")) : nil
+        guard parameterEstimate <= Self.mostParameters else {
+            throw top.wrong(
+                "embed_dim", String(format: "these sizes make about %.3g parameters, the most is 1e11", parameterEstimate))
+        }
+        let needed = parameterEstimate * 4
+        guard needed < Double(ProcessInfo.processInfo.physicalMemory) else {
+            throw Failure(
+                .machine, path,
+                String(format: "the model has about %.3g parameters, whose weights alone do not fit in memory", parameterEstimate))
+        }
+    }
+
+    private static let mostParameters = 1e11
+
+    /// About the number of parameters, from the sizes alone: what is checked before memory is asked for.
+    private var parameterEstimate: Double {
+        func blocks(_ shape: TransformerShape) -> Double {
+            let (width, hidden) = (Double(shape.width), Double(shape.mlpWidth))
+            return Double(shape.layers) * (4 * width * width + 2 * width * hidden)
+        }
+        let image: Double =
+            switch vision {
+            case .transformer(let shape):
+                blocks(shape.blocks) + Double(shape.blocks.width) * Double(shape.patches + 3 * shape.patch * shape.patch)
+            case .resNet(let shape):
+                Double(shape.layers.reduce(0, +)) * 70 * Double(shape.width) * Double(shape.width)
+                    + 32 * Double(shape.width) * Double(shape.pixels)
+            case .vitamin(let shape):
+                blocks(shape.blocks) * 1.5 + shape.stages.reduce(0) { $0 + Double($1.depth * $1.channels * $1.channels * 8) }
+                    + Double(shape.tokens * shape.blocks.width)
+            }
+        let words = Double(text.blocks.width) * Double(text.vocabulary + text.contextLength + embedWidth)
+        return image + blocks(text.blocks) + words
     }
 }
 
@@ -80,7 +114,7 @@ public struct TextShape: Sendable, Equatable {
                 "heads",
                 "layers", "mlp_ratio", "pad_id", "eos_id", "no_causal_mask", "final_ln_after_pool", "pool_type",
                 "proj_bias",
-                "proj_type", "output_tokens", "act_kwargs", "norm_kwargs", "embed_cls", "correct_cls_mask",
+                "proj_type", "output_tokens", "act_kwargs", "hidden_act", "norm_kwargs", "embed_cls", "correct_cls_mask",
             ],
             unless: [
                 "ls_init_value": .null, "use_pad_mask": false, "qk_norm": false, "scaled_cosine_attn": false,

@@ -42,10 +42,16 @@ struct ConfigReader {
         return value
     }
 
+    /// What no model comes near; for other keys 131,072.
+    private static let largest = [
+        "layers": 1000, "depth": 1000, "vocab_size": 100_000_000, "context_length": 1 << 20,
+    ]
+
     /// Positive unless 0 is the default.
     func integer(_ key: String, default fallback: Int? = nil) throws -> Int {
         let value = try value(key, "an integer", fallback, \.integer)
-        guard value >= 0, value < 1 << 31 else { throw wrong(key, "\(value) is out of range") }
+        let largest = Self.largest[key] ?? (key.hasSuffix("_id") ? Int(Int32.max) : 1 << 17)
+        guard value >= 0, value <= largest else { throw wrong(key, "\(value) is out of range, the most is \(largest)") }
         guard value > 0 || key.hasSuffix("_id") || key == "layers" || key == "depth" else {
             throw wrong(key, "must be positive")
         }
@@ -55,12 +61,14 @@ struct ConfigReader {
     /// Positive integers.
     func integers(_ key: String, default fallback: [Int]) throws -> [Int] {
         let values = try value(key, "a list of integers", fallback) { $0.array?.compactMap(\.integer) }
-        guard values.allSatisfy({ $0 > 0 && $0 < 1 << 31 }) else { throw wrong(key, "must be positive") }
+        guard values.allSatisfy({ $0 > 0 && $0 <= 1 << 17 }) else { throw wrong(key, "must be in 1...\(1 << 17)") }
         return values
     }
 
     func number(_ key: String, default fallback: Double? = nil) throws -> Double {
-        try value(key, "a number", fallback, \.number)
+        let value = try value(key, "a number", fallback, \.number)
+        guard value.isFinite else { throw wrong(key, "needs a finite number") }
+        return value
     }
 
     func bool(_ key: String, default fallback: Bool? = nil) throws -> Bool {
@@ -84,27 +92,35 @@ struct ConfigReader {
     /// int(width * mlp_ratio), as open_clip and timm take it.
     func mlpWidth(_ width: Int, default fallback: Double) throws -> Int {
         let product = Double(width) * (try number("mlp_ratio", default: fallback))
-        guard product >= 1, product < 0x1p31 else { throw wrong("mlp_ratio", "is out of range") }
+        guard product >= 1, product <= 0x1p20 else { throw wrong("mlp_ratio", "is out of range") }
         return Int(product)
     }
+
+    private static let largestSide = 16384
 
     /// One number for a square, [height, width] otherwise.
     func size(_ key: String, default fallback: Int) throws -> (height: Int, width: Int) {
         if let pair = members[key]?.array {
             guard pair.count == 2, let height = pair[0].integer, let width = pair[1].integer, height > 0, width > 0,
-                max(height, width) <= 65536
+                max(height, width) <= Self.largestSide
             else {
                 throw wrong(key, "needs [height, width]")
             }
             return (height, width)
         }
         let side = try integer(key, default: fallback)
-        guard side <= 65536 else { throw wrong(key, "\(side) is out of range") }
+        guard side <= Self.largestSide else { throw wrong(key, "\(side) is out of range") }
         return (side, side)
     }
 
-    /// GELU by the error function unless the configuration says otherwise.
+    /// GELU by the error function unless the configuration says otherwise. `hidden_act`, a key of our own, is for models
+    /// whose towers differ.
     func activation(quickGELU: Bool) throws -> Activation {
+        if has("hidden_act") {
+            return try choice(
+                "hidden_act", default: "gelu",
+                ["quick_gelu": .quickGELU, "gelu": .gelu, "gelu_pytorch_tanh": .geluTanh, "relu": .relu])
+        }
         guard has("act_kwargs") else { return quickGELU ? .quickGELU : .gelu }
         let kwargs = try ConfigReader(
             members["act_kwargs"]!, path: path, section: section + ".act_kwargs", known: ["approximate"])

@@ -193,7 +193,7 @@ public struct VisionShape: Sendable, Equatable {
             json, path: path, section: "vision_cfg",
             known: [
                 "layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "no_ln_pre", "pool_type",
-                "final_ln_after_pool", "act_kwargs", "norm_kwargs", "output_tokens", "pos_embed_type",
+                "final_ln_after_pool", "act_kwargs", "hidden_act", "norm_kwargs", "output_tokens", "pos_embed_type",
                 "attentional_pool",
                 "attn_pooler_queries", "attn_pooler_heads",
             ],

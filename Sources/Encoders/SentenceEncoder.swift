@@ -178,13 +178,13 @@ public struct SentenceFolder: Sendable {
     /// Reads the configuration, not yet the weights.
     public init(_ path: String) throws {
         self.path = path
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(.inputMissing, path, "no such folder of a sentence encoder")
         }
         config = try JSON(file: path + "/config.json")
         shape = try SentenceShape(config, path: path + "/config.json")
         func optional(_ name: String) throws -> JSON? {
-            FileManager.default.fileExists(atPath: "\(path)/\(name)") ? try JSON(file: "\(path)/\(name)") : nil
+            Files.exists("\(path)/\(name)") ? try JSON(file: "\(path)/\(name)") : nil
         }
         let file = "1_Pooling/config.json"
         if let modes = try optional(file) {

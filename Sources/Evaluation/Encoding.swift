@@ -9,77 +9,79 @@ import Tokenization
 public struct LoadedModel: Sendable {
     public let model: DualEncoder
     public let preprocess: Preprocess
-    public let tokenizer: any Tokenizer
     public let name: String
+    /// What a person should know of how the folder was read.
+    public let notes: [String]
+    private let found: Result<any Tokenizer, Failure>
 
     public init(
         model: DualEncoder, preprocess: Preprocess, tokenizer: any Tokenizer, name: String
     ) {
         self.model = model
         self.preprocess = preprocess
-        self.tokenizer = tokenizer
+        found = .success(tokenizer)
         self.name = name
+        notes = []
     }
 
-    /// A model folder, with the tokenizer that stands in it, or CLIP's.
+    /// A model folder, with the tokenizer that it says is its own.
     ///
     /// - Parameter tokenizer: a tokenizer folder to use instead
-    /// - Throws: `Failure` naming what is missing or does not fit.
+    /// - Throws: `Failure` naming what is missing or does not fit. A tokenizer that is not known is an error only once a
+    ///   text is to be encoded.
     public init(_ path: String, tokenizer: String? = nil, on device: any Device) throws {
         let settings: JSON
-        (model, settings) = try DualEncoder.read(path, on: device)
+        (model, settings, notes) = try DualEncoder.read(path, on: device)
         let blueprint = model.blueprint
         let vision = blueprint.vision
         preprocess = try Preprocess(settings, height: vision.height, width: vision.width, path: path)
         guard preprocess.height == vision.height, preprocess.width == vision.width else {
             throw Failure(.badData, path, "preprocess_cfg.size is not the model's image size")
         }
-        let own = path + "/tokenizer"
+        let place = ModelTokenizer(folder: path, blueprint: blueprint)
         if let tokenizer {
-            self.tokenizer = try TokenizerCard(tokenizer).load()
-        } else if FileManager.default.fileExists(atPath: own + "/card.yaml") {
-            self.tokenizer = try TokenizerCard(own).load()
-        } else if FileManager.default.fileExists(atPath: path + "/spiece.model") {
-            // Where transformers keeps SigLIP's.
-            self.tokenizer = try SentencePieceTokenizer(model: path + "/spiece.model")
-        } else if let name = blueprint.config["text_cfg"]?["hf_tokenizer_name"]?.string {
-            throw Failure(
-                .inputMissing, own, "the model needs the tokenizer \(name), which does not stand in its folder",
-                remedy: "Pass it with --tokenizer")
+            let chosen = try TokenizerCard(tokenizer).load()
+            try place.check(chosen)
+            found = .success(chosen)
         } else {
-            let vocabulary = BPETokenizer.installedVocabulary
-            guard FileManager.default.fileExists(atPath: vocabulary) else {
-                throw Failure(
-                    .inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")
-            }
-            self.tokenizer = try BPETokenizer(vocabulary: vocabulary)
-        }
-        guard self.tokenizer.vocabularySize <= blueprint.text.vocabulary else {
-            throw Failure(
-                .badData, path,
-                "the tokenizer has \(self.tokenizer.vocabularySize) ids, the model's vocabulary \(blueprint.text.vocabulary)",
-                remedy: "Pass the tokenizer it was trained with: --tokenizer Tokenizers/NAME")
+            do { found = .success(try place.load()) } catch let failure as Failure { found = .failure(failure) }
         }
         name = (path as NSString).standardizingPath
     }
 
+    /// - Throws: `Failure` saying why the model's tokenizer is not known
+    public var tokenizer: any Tokenizer { get throws { try found.get() } }
+
     /// [N,E] unit rows, in the order of the texts.
-    public func encode(texts: [String], batch: Int = 256, progress: (Int) -> Void = { _ in }) -> [Float] {
+    ///
+    /// - Throws: `Failure` when the tokenizer is not known, or naming the first text whose feature is not finite
+    public func encode(texts: [String], batch: Int = 256, progress: (Int) -> Void = { _ in }) throws -> [Float] {
+        let tokenizer = try tokenizer
         let length = model.blueprint.text.contextLength
         var features: [Float] = []
         features.reserveCapacity(texts.count * model.blueprint.embedWidth)
         for start in stride(from: 0, to: texts.count, by: batch) {
             let part = texts[start..<min(texts.count, start + batch)]
             let ids = part.flatMap { tokenizer.row($0, contextLength: length) }
-            withoutTape { features += model.encode(texts: TokenBatch(ids, contextLength: length)).floats }
+            let rows = withoutTape { model.encode(texts: TokenBatch(ids, contextLength: length)).floats }
+            if let place = rows.firstNonFinite {
+                throw notFinite("text \(start + place / model.blueprint.embedWidth + 1)")
+            }
+            features += rows
             progress(min(texts.count, start + batch))
         }
         return features
     }
 
+    private func notFinite(_ what: String) -> Failure {
+        Failure(
+            .badData, name, "the feature of \(what) is not finite",
+            remedy: "The weights are finite but overflow: no figure can be had of this model")
+    }
+
     /// [N,E] unit rows, in the order of the images; each batch is decoded on all cores.
     ///
-    /// - Throws: what `load` throws, for the first image that fails.
+    /// - Throws: what `load` throws, for the first image that fails, or naming one whose feature is not finite
     public func encode(
         images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
         _ load: @Sendable (Int) throws -> any Raster
@@ -88,8 +90,11 @@ public struct LoadedModel: Sendable {
     }
 
     /// The same by several models of one preprocessing: images are decoded once.
+    ///
+    /// - Parameter skip: sees images that `load` calls bad data, which then have no row; nil throws them
     static func encode(
         _ models: [LoadedModel], images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
+        skip: ((Int, Failure) -> Void)? = nil,
         _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [[Float]] {
         let preprocess = models[0].preprocess
@@ -105,7 +110,7 @@ public struct LoadedModel: Sendable {
             pixels.withUnsafeMutableBufferPointer { pixels in
                 failures.withUnsafeMutableBufferPointer { failures in
                     nonisolated(unsafe) let (pixels, failures) = (pixels.baseAddress!, failures.baseAddress!)
-                    DispatchQueue.concurrentPerform(iterations: range.count) { index in
+                    inParallel(range.count) { index in
                         do {
                             preprocess.normalized(
                                 preprocess.geometry(try load(start + index)), into: pixels + index * size)
@@ -113,12 +118,25 @@ public struct LoadedModel: Sendable {
                     }
                 }
             }
-            if let failure = failures.lazy.compactMap({ $0 }).first { throw failure }
-            let input = models[0].model.device.tensor(
-                pixels, shape: [range.count, 3, preprocess.height, preprocess.width])
-            withoutTape {
+            var kept: [Int] = []
+            for (index, error) in failures.enumerated() {
+                guard let error else {
+                    kept.append(index)
+                    continue
+                }
+                guard let skip, let failure = error as? Failure, failure.kind == .badData else { throw error }
+                skip(start + index, failure)
+            }
+            if !kept.isEmpty {
+                if kept.count < range.count { pixels = kept.flatMap { pixels[$0 * size..<($0 + 1) * size] } }
+                let input = models[0].model.device.tensor(
+                    pixels, shape: [kept.count, 3, preprocess.height, preprocess.width])
                 for (index, model) in models.enumerated() {
-                    features[index] += model.model.encode(images: input).floats
+                    let rows = withoutTape { model.model.encode(images: input).floats }
+                    if let place = rows.firstNonFinite {
+                        throw model.notFinite("image \(start + kept[place / model.model.blueprint.embedWidth] + 1)")
+                    }
+                    features[index] += rows
                 }
             }
             progress(range.upperBound)

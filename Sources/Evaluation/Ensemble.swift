@@ -87,7 +87,8 @@ public struct Ensemble: Sendable {
     ) throws {
         let first = members[0]
         for member in members.dropFirst()
-        where member.preprocess.json != first.preprocess.json || member.tokenizer.digest != first.tokenizer.digest
+        where try member.preprocess.json != first.preprocess.json
+            || member.tokenizer.digest != first.tokenizer.digest
             || member.model.blueprint != first.model.blueprint
         {
             throw Failure(
@@ -113,18 +114,26 @@ public struct Ensemble: Sendable {
     public var width: Int { members.count * first.model.blueprint.embedWidth }
 
     /// [N, members x E] unit rows: the members' features side by side, each the same share of the length.
-    public func features(images count: Int, progress: (Int) -> Void, _ load: @Sendable (Int) throws -> any Raster)
-        throws
-        -> [Float]
-    {
-        Self.joined(
-            try LoadedModel.encode(members, images: count, progress: progress, load), count: count,
-            weights: { _ in nil })
+    ///
+    /// - Parameter skip: sees bad images, which then have no row; nil throws them
+    public func features(
+        images count: Int, progress: (Int) -> Void, skip: ((Int, Failure) -> Void)? = nil,
+        _ load: @Sendable (Int) throws -> any Raster
+    ) throws -> [Float] {
+        let parts = try LoadedModel.encode(members, images: count, progress: progress, skip: skip, load)
+        return Self.joined(parts, count: parts[0].count / first.model.blueprint.embedWidth, weights: { _ in nil })
     }
 
-    public func features(texts: [String]) -> [Float] {
-        Self.joined(members.map { $0.encode(texts: texts) }, count: texts.count, weights: { _ in nil })
+    /// - Parameter progress: sees the texts done by all members, out of members times texts
+    public func features(texts: [String], progress: (Int) -> Void = { _ in }) throws -> [Float] {
+        let parts = try members.enumerated().map { index, member in
+            try member.encode(texts: texts) { progress(index * texts.count + $0) }
+        }
+        return Self.joined(parts, count: texts.count, weights: { _ in nil })
     }
+
+    /// What a person should know of how the members' folders were read.
+    public var notes: [String] { members.flatMap(\.notes) }
 
     /// Rows of several models side by side.
     ///

@@ -98,10 +98,10 @@ public struct EvaluationSet: Sendable {
 
     private static func isImageFolder(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+        guard Files.exists(path, isDirectory: &isFolder), isFolder.boolValue else {
             return false
         }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        let names = (try? Files.names(in: path)) ?? []
         return !names.contains { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
     }
 

@@ -23,7 +23,7 @@ public struct EvaluationTask: Sendable {
 
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String) throws {
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(
                 .inputMissing, path, "no such task", remedy: "See Evals/tasks for those that come with Diptych")
         }

@@ -121,7 +121,7 @@ public struct Evaluator: Sendable {
             images[member] = rows
         }
         for (turn, member) in used.enumerated() {
-            let rows = models[turn].encode(texts: texts) {
+            let rows = try models[turn].encode(texts: texts) {
                 progress("texts", turn * texts.count + $0, models.count * texts.count)
             }
             encoded[member] =
@@ -142,7 +142,7 @@ public struct Evaluator: Sendable {
         let values = outcome.metrics.map { EvaluationResult.Value($0) }
         return EvaluationResult(
             dataset: task.name, model: ensemble.name, task: task.kind, values: values,
-            protocolHash: protocolHash(ensemble.first), samples: items.count, skipped: set.skipped,
+            protocolHash: try protocolHash(ensemble.first), samples: items.count, skipped: set.skipped,
             seconds: Machine.now() - start,
             answers: items.indices.map {
                 (items[$0].key, outcome.top.isEmpty ? [] : outcome.top[$0], outcome.hits[$0])
@@ -183,14 +183,14 @@ public struct Evaluator: Sendable {
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of everything the figures depend on but the weights.
-    private func protocolHash(_ model: LoadedModel) -> String {
+    private func protocolHash(_ model: LoadedModel) throws -> String {
         let split = set.items.map {
             "\($0.key)\t\($0.classes.map(String.init).joined(separator: ","))\t\($0.captions.joined(separator: "\n"))"
         }
         var json: JSON = [
             "class_names": .array(task.classNames.map { .string($0) }),
             "templates": .array(task.templates.map { .string($0) }),
-            "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(model.tokenizer.digest),
+            "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(try model.tokenizer.digest),
             "context_length": .integer(model.model.blueprint.text.contextLength),
             "split": .string(SHA256.hex(split.joined(separator: "\0"))), "ties": "lower index first",
         ]

@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import TensorCore
 
 /// Image-text retrieval by cosine, ties to the lower index, never all scores at once.
@@ -46,10 +47,6 @@ public enum Retrieval {
             blocks[image / BestTexts.block].order(image).firstIndex { $0 >= 0 && owner[$0] == image } ?? limit
         }
         return Ranks(textToImage: textRanks, imageToText: imageRanks)
-    }
-
-    private static func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
-        DispatchQueue.concurrentPerform(iterations: count, execute: body)
     }
 
     /// How many of a row stand before one of its elements: higher, or equal and earlier.

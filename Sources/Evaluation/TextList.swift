@@ -16,7 +16,7 @@ public enum TextList {
     static func locate(_ name: String, _ section: Section, _ key: String, beside path: String) throws -> String {
         let folder = (path as NSString).deletingLastPathComponent
         let candidates = [(folder.isEmpty ? "." : folder) + "/" + name, name, cacheFolder + "/benchmark/" + name]
-        guard let file = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+        guard let file = candidates.first(where: { Files.exists($0) }) else {
             throw section.wrong(
                 key, "no such file \(name) (looked beside the file, here and in \(cacheFolder)/benchmark)",
                 remedy: "Run scripts/setup")
@@ -30,7 +30,7 @@ public enum TextList {
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return nil }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
         let beside = (path as NSString).deletingLastPathComponent + "/" + parts[0]
-        guard path.contains("/"), FileManager.default.fileExists(atPath: beside) else { return nil }
+        guard path.contains("/"), Files.exists(beside) else { return nil }
         return ([(beside as NSString).standardizingPath] + parts.dropFirst()).joined(separator: "#")
     }
 

@@ -97,7 +97,7 @@ public struct TextTowerEmbedder: CaptionEmbedder {
     public init(_ path: String, on device: any Device) throws {
         model = try LoadedModel(path, on: device)
         let weights = path + "/" + ModelFolder.weightsName
-        let file = FileManager.default.fileExists(atPath: weights) ? weights : path + "/model.safetensors"
+        let file = Files.exists(weights) ? weights : path + "/model.safetensors"
         card = EmbedderCard(
             kind: .model, path: path, digest: SHA256.hex(SHA256.hex(try readFile(file)) + model.tokenizer.digest),
             width: model.model.blueprint.embedWidth)

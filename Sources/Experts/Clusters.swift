@@ -56,7 +56,7 @@ public struct Clusters: Sendable {
     /// - Throws: `Failure` naming the file, tensor or key that is missing or does not fit.
     public init(_ folder: String) throws {
         let path = folder + "/" + Self.cardName
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(
                 .inputMissing, path, "there are no clusters yet", remedy: "Make them: diptych experts cluster")
         }

@@ -15,7 +15,7 @@ public struct ExpertsFolder: Sendable {
         public let steps: Int
 
         public var model: String { run + "/model" }
-        public var isTrained: Bool { FileManager.default.fileExists(atPath: model) }
+        public var isTrained: Bool { Files.exists(model) }
     }
 
     static let cardName = "experts.yaml"
@@ -29,14 +29,14 @@ public struct ExpertsFolder: Sendable {
     public var clustersPath: String { path + "/clusters" }
 
     public static func stands(at path: String) -> Bool {
-        FileManager.default.fileExists(atPath: path + "/" + cardName)
+        Files.exists(path + "/" + cardName)
     }
 
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String) throws {
         self.path = path
         let file = path + "/" + Self.cardName
-        guard FileManager.default.fileExists(atPath: file) else {
+        guard Files.exists(file) else {
             throw Failure(.inputMissing, file, "there is no plan yet", remedy: "Make it: diptych experts plan")
         }
         let top = try Section(file: file)

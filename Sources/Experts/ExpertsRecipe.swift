@@ -35,7 +35,7 @@ public struct ExpertsRecipe {
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/experts for those that come with Diptych")
         }
@@ -56,14 +56,14 @@ public struct ExpertsRecipe {
             embedderKind, embedderKind == .tfidf ? "" : try kind.string("path"),
             try kind.integer("width", default: 64, in: 1...4096)
         )
-        sample = try clusters.integer("sample", default: 100_000, in: 1...Int.max)
+        sample = try clusters.integer("sample", default: 100_000, in: 1...largestCount)
         fine = KMeans(
             clusters: try clusters.integer("fine", default: 1024, in: 1...1_000_000),
             balance: try clusters.choice("balance", default: .auction),
             start: try clusters.choice("start", default: .plusPlus),
             iterations: try clusters.integer("iterations", default: 50, in: 1...1_000_000),
             restarts: try clusters.integer("restarts", default: 1, in: 1...1000),
-            chunk: try clusters.integer("chunk", default: 4096, in: 1...Int.max),
+            chunk: try clusters.integer("chunk", default: 4096, in: 1...largestCount),
             epsilon: try clusters.number("epsilon", default: 0.05, in: 0.01...100),
             seed: UInt64(try clusters.integer("seed", default: 0)))
         guard experts <= fine.clusters else {

@@ -54,14 +54,14 @@ extension PixelImage {
     /// More pixels than this are refused from the header alone (PIL's limit against decompression bombs).
     public static let largestPixelCount = 178_956_970
 
-    /// Decodes JPEG, PNG or WebP, told apart by their first bytes, as PIL's `convert("RGB")` would:
+    /// Decodes JPEG, PNG, WebP, GIF, BMP, Netpbm or TIFF, told apart by their first bytes, the first frame of several, as PIL's `convert("RGB")` would:
     /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone.
     ///
     /// - Parameter shortest: a JPEG may be decoded at a half, quarter or eighth of its size, its shortest side no less than this
     /// - Throws: `ImageFault`
     public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: false)
-        self.init(width: decoded.width, height: decoded.height, pixels: decoded.pixels)
+        self.init(width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
     }
 }
 
@@ -75,7 +75,8 @@ extension PixelImage {
     /// - Throws: `ImageFault`
     public init(decoding data: Data, shortest: Int, part choose: @escaping (Int, Int) -> CropBox) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: false, part: choose)
-        let image = PixelImage(width: decoded.width, height: decoded.height, pixels: decoded.pixels)
+        let image = PixelImage(
+            width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
         self = decoded.isPart ? image : image.cropped(choose(image.width, image.height))
     }
 }
@@ -90,28 +91,39 @@ struct Decoded {
     let palette: [UInt8]
     /// Whether the pixels are the part that was chosen.
     let isPart: Bool
+    /// Of a large image, as long as its pixels live.
+    let share: DecodeShare?
+
+    private final class Held {
+        var share: DecodeShare?
+    }
 
     init(_ data: Data, shortest: Int?, asOpened: Bool, part: ((Int, Int) -> CropBox)? = nil) throws(ImageFault) {
         guard !data.isEmpty else { throw ImageFault(reason: .empty, detail: "") }
-        let head = [UInt8](data.prefix(12))
+        let head = [UInt8](data.prefix(16))
         let opened: Int32 = asOpened ? 1 : 0
         let decode: (UnsafePointer<UInt8>?, Int, Int64, UnsafeMutablePointer<cc_image>?) -> Int32
-        if head.starts(with: [0xFF, 0xD8, 0xFF]) {
-            decode = { Self.jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), opened, part, $3) }
-        } else if head.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
-            decode = { cc_decode_png($0, $1, $2, opened, $3) }
-        } else if head.count == 12, head.starts(with: Array("RIFF".utf8)), Array(head[8...]) == Array("WEBP".utf8) {
-            decode = { cc_decode_webp($0, $1, $2, opened, $3) }
-        } else if head.starts(with: Array("GIF8".utf8)) {
-            throw ImageFault(reason: .unsupported, detail: "GIF")
-        } else if head.starts(with: Array("BM".utf8)) || head.starts(with: Array("II*".utf8))
-            || head.starts(with: Array("MM".utf8))
-        {
-            throw ImageFault(reason: .unsupported, detail: "BMP or TIFF")
-        } else {
-            throw ImageFault(reason: .notAnImage, detail: "neither JPEG, PNG nor WebP")
+        switch ImageFormat.known(head) {
+        case .jpg: decode = { Self.jpeg($0, $1, $2, Int32(clamping: shortest ?? 0), opened, part, $3) }
+        case .png: decode = { cc_decode_png($0, $1, $2, opened, $3) }
+        case .webp: decode = { cc_decode_webp($0, $1, $2, opened, $3) }
+        case .gif: decode = { cc_decode_gif($0, $1, $2, opened, $3) }
+        case .bmp: decode = { cc_decode_bmp($0, $1, $2, opened, $3) }
+        case .ppm: decode = { cc_decode_pnm($0, $1, $2, opened, $3) }
+        case .tif: decode = { cc_decode_tiff($0, $1, $2, opened, $3) }
+        case nil:
+            if let name = ImageFormat.name(head) {
+                throw ImageFault(reason: .unsupported, detail: "\(name); convert it to JPEG, PNG or WebP")
+            }
+            throw ImageFault(reason: .notAnImage, detail: "neither JPEG, PNG, WebP, GIF, BMP, PPM nor TIFF")
         }
         var image = cc_image()
+        let held = Held()
+        image.context = Unmanaged.passUnretained(held).toOpaque()
+        image.admit = { context, pixels in
+            guard let context, pixels >= DecodeShare.smallImage else { return }
+            Unmanaged<Held>.fromOpaque(context).takeUnretainedValue().share = DecodeShare(pixels: Int(pixels))
+        }
         let status = data.withUnsafeBytes {
             decode($0.bindMemory(to: UInt8.self).baseAddress, $0.count, Int64(PixelImage.largestPixelCount), &image)
         }
@@ -120,13 +132,14 @@ struct Decoded {
         case CC_OK: break
         case CC_TRUNCATED: throw ImageFault(reason: .truncated, detail: message)
         case CC_UNSUPPORTED: throw ImageFault(reason: .unsupported, detail: message)
-        case CC_TOO_LARGE: throw ImageFault(reason: .tooLarge, detail: message)
+        case CC_TOO_LARGE, CC_MEMORY: throw ImageFault(reason: .tooLarge, detail: message)
         default: throw ImageFault(reason: .damaged, detail: message)
         }
         defer {
             cc_free(image.pixels)
             cc_free(image.extra)
         }
+        share = held.share
         isPart = image.is_part != 0
         (width, height, kind) = (Int(image.width), Int(image.height), Int(image.kind))
         // Resizing the shortest side of a thread of pixels would need gigabytes.
@@ -134,11 +147,30 @@ struct Decoded {
             throw ImageFault(reason: .tooLarge, detail: "one side is over 1,000 times the other, \(width)x\(height)")
         }
         let count = width * height
-        pixels = Array(UnsafeBufferPointer(start: image.pixels, count: count * 3))
+        pixels = Self.taken(image.pixels, count * 3)
         extra = Array(
             UnsafeBufferPointer(start: image.extra, count: image.extra == nil ? 0 : count * (kind == CC_GREY16 ? 2 : 1))
         )
         palette = asOpened ? withUnsafeBytes(of: image.palette) { Array($0) } : []
+    }
+
+    /// The codec's bytes as an array. Of large ones each part is given back as soon as it is copied, so that a picture
+    /// is never in memory twice.
+    private static func taken(_ bytes: UnsafeMutablePointer<UInt8>?, _ count: Int) -> [UInt8] {
+        guard let bytes else { return [] }
+        let part = 16 << 20
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            for start in stride(from: 0, to: count, by: part) {
+                let size = min(part, count - start)
+                memcpy(buffer.baseAddress! + start, bytes + start, size)
+                guard count > part else { continue }
+                let page = 4096
+                let first = (Int(bitPattern: bytes + start) + page - 1) / page * page
+                let last = Int(bitPattern: bytes + start + size) / page * page
+                if last > first { madvise(UnsafeMutableRawPointer(bitPattern: first), last - first, MADV_DONTNEED) }
+            }
+            filled = count
+        }
     }
 
     private static func jpeg(

@@ -41,7 +41,8 @@ public struct OpenedImage: Raster {
     /// - Throws: `ImageFault`
     public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: true)
-        let image = PixelImage(width: decoded.width, height: decoded.height, pixels: decoded.pixels)
+        let image = PixelImage(
+            width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
         /// A plane as an image of three equal channels.
         func plane() -> PixelImage {
             PixelImage(width: image.width, height: image.height, pixels: decoded.extra.flatMap { [$0, $0, $0] })

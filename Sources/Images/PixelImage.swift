@@ -16,12 +16,22 @@ public struct PixelImage: Equatable, Sendable {
     public let height: Int
     /// [height, width, 3]
     public var pixels: [UInt8]
+    private let share: DecodeShare?
 
     public init(width: Int, height: Int, pixels: [UInt8]) {
+        self.init(width: width, height: height, pixels: pixels, share: nil)
+    }
+
+    init(width: Int, height: Int, pixels: [UInt8], share: DecodeShare?) {
         precondition(pixels.count == width * height * 3, "\(pixels.count) bytes do not fill \(width)x\(height) RGB")
         self.width = width
         self.height = height
         self.pixels = pixels
+        self.share = share
+    }
+
+    public static func == (a: PixelImage, b: PixelImage) -> Bool {
+        a.width == b.width && a.height == b.height && a.pixels == b.pixels
     }
 
     /// The part with this corner and size; it must lie inside.

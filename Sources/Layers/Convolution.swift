@@ -96,7 +96,8 @@ public struct BatchNorm: Module {
     var mean: Parameter
     var variance: Parameter
     var batches: Parameter
-    /// Normalise by the batch's own statistics and follow them; otherwise by the running ones.
+    /// Normalise by the batch's own statistics and follow them, unless the weights are frozen; otherwise by the running
+    /// ones.
     public var isTraining = false
 
     public init(_ source: some ParameterSource, _ path: String, _ channels: Int, weight start: Initial = .ones) throws {
@@ -110,8 +111,9 @@ public struct BatchNorm: Module {
     public func callAsFunction(_ map: FeatureMap) -> FeatureMap { map.map(normalized) }
 
     private func normalized(_ x: Tensor) -> Tensor {
+        // A frozen norm stays as it is whole, its statistics too.
         let statistics: BatchStatistics =
-            isTraining ? .batch(observed: follow) : .fixed(mean: mean.value, variance: variance.value)
+            isTraining && !weight.isFrozen ? .batch(observed: follow) : .fixed(mean: mean.value, variance: variance.value)
         return batchNorm(x, weight: weight.value, bias: bias.value, epsilon: 1e-5, statistics)
     }
 

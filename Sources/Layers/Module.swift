@@ -14,11 +14,18 @@ public struct Parameter: Sendable {
     public let name: String
     public var value: Tensor
     public let role: Role
+    /// Stays as it is in the training at hand.
+    public private(set) var isFrozen = false
 
     public init(name: String, value: Tensor, role: Role = .learned) {
         self.name = name
         self.value = value
         self.role = role
+    }
+
+    mutating func watch(isFrozen: Bool) {
+        self.isFrozen = isFrozen
+        if !isFrozen { value = value.watched() }
     }
 }
 
@@ -44,7 +51,7 @@ extension Module {
     /// A copy whose parameters collect gradients, all but the frozen ones.
     public func watched(except isFrozen: (String) -> Bool = { _ in false }) -> Self {
         var copy = self
-        copy.visit { if $0.role == .learned, !isFrozen($0.name) { $0.value = $0.value.watched() } }
+        copy.visit { if $0.role == .learned { $0.watch(isFrozen: isFrozen($0.name)) } }
         return copy
     }
 }

@@ -2,6 +2,9 @@ import Foundation
 import Support
 import Yams
 
+/// What no count in a recipe comes near: sums and products of a few of them stay far from overflow.
+public let largestCount = 1_000_000_000_000
+
 /// One mapping of a YAML file, read strictly: every wrong value names file, line and key, and `finish`
 /// refuses keys that nothing has read.
 ///
@@ -63,20 +66,20 @@ public final class Section {
 
     public func optionalString(_ key: String) throws -> String? { has(key) ? try string(key) : nil }
 
-    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...Int.max) throws
+    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...largestCount) throws
         -> Int
     {
         let number = try require(key, "an integer", fallback) { $0.int ?? $0.float.flatMap { Int(exactly: $0) } }
         guard range.contains(number) else {
             throw wrong(
                 key,
-                range.upperBound == .max
+                range.upperBound == largestCount
                     ? "must be at least \(range.lowerBound)" : "must be in \(range.lowerBound)...\(range.upperBound)")
         }
         return number
     }
 
-    public func optionalInteger(_ key: String, in range: ClosedRange<Int> = 0...Int.max) throws -> Int? {
+    public func optionalInteger(_ key: String, in range: ClosedRange<Int> = 0...largestCount) throws -> Int? {
         has(key) ? try integer(key, in: range) : nil
     }
 
@@ -85,6 +88,7 @@ public final class Section {
     ) throws -> Double {
         // YAML 1.1 wants a dot in 1e-3; people write it without.
         let number = try require(key, "a number", fallback) { $0.float ?? $0.scalar.flatMap { Double($0.string) } }
+        guard number.isFinite else { throw wrong(key, "needs a finite number") }
         guard range.contains(number) else {
             throw wrong(
                 key,

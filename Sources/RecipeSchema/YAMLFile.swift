@@ -10,11 +10,22 @@ public struct YAMLFile {
     /// - Throws: `Failure` naming file and line.
     public init(_ path: String) throws {
         self.path = path
-        let text = String(decoding: try readFile(path), as: UTF8.self)
+        let data = try readFile(path)
+        guard data.count <= Self.largest else {
+            throw Failure(.badData, path, "\(formatBytes(data.count)) are no recipe, task or card")
+        }
+        let text = try TextLines.split(data, path: path).joined(separator: "\n") + "\n"
+        if let line = YAMLAliases.firstLine(in: text) {
+            throw Failure(
+                .badData, "\(path):\(line)", "YAML aliases (*name) are not read",
+                remedy: "Write out what the alias stands for, or put the text in quotes")
+        }
         do { root = try Yams.compose(yaml: text) ?? Node.mapping(Node.Mapping([])) } catch let error as YamlError {
             throw Failure(.badData, path, Self.sentence(error))
         }
     }
+
+    private static let largest = 1 << 20
 
     private static func sentence(_ error: YamlError) -> String {
         switch error {
@@ -35,7 +46,9 @@ public struct YAMLFile {
         guard parts.count == 2, !parts[0].isEmpty else {
             throw Failure(.usage, "--set \(override)", "is not key=value", remedy: "Write --set optimizer.rate=0.001")
         }
-        guard let value = try? Yams.compose(yaml: String(parts[1])) ?? Node("") else {
+        guard YAMLAliases.firstLine(in: String(parts[1])) == nil,
+            let value = try? Yams.compose(yaml: String(parts[1])) ?? Node("")
+        else {
             throw Failure(.usage, "--set \(override)", "the value is not valid YAML")
         }
         root = Self.setting(root, parts[0].split(separator: ".").map(String.init)[...], value)

@@ -11,7 +11,7 @@ public struct ExpertsReport {
     /// - Throws: `Failure(.badData)` when a result cannot be read.
     public init(_ folder: String) throws {
         self.folder = folder
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/evals")) ?? []).sorted()
+        let names = ((try? Files.names(in: folder + "/evals")) ?? []).sorted()
         results = try names.filter { $0.hasSuffix(".json") }.map {
             (String($0.dropLast(5)), try JSON(file: folder + "/evals/" + $0))
         }

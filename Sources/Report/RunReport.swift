@@ -13,7 +13,7 @@ public struct RunReport {
     public init(_ folder: String) throws {
         self.folder = folder
         let metrics = folder + "/metrics.jsonl"
-        guard FileManager.default.fileExists(atPath: metrics) else {
+        guard Files.exists(metrics) else {
             throw Failure(.inputMissing, folder, "is no run folder: it has no metrics.jsonl")
         }
         // A run that was killed may have left half a line.
@@ -23,7 +23,7 @@ public struct RunReport {
         steps = lines.filter { $0["loss"] != nil }
         validation = lines.filter { $0["validation_loss"] != nil }
         recipe = (try? String(decoding: readFile(folder + "/recipe.yaml"), as: UTF8.self)) ?? ""
-        let evals = ((try? FileManager.default.contentsOfDirectory(atPath: folder + "/evals")) ?? []).sorted()
+        let evals = ((try? Files.names(in: folder + "/evals")) ?? []).sorted()
         results = try evals.filter {
             $0.hasSuffix(".json") && !$0.hasSuffix(".examples.json") && !$0.contains("-step-")
         }.map {

@@ -57,28 +57,6 @@ public struct DataPosition: Sendable, Equatable {
     }
 }
 
-/// Faults by reason, with one example of each.
-public struct FaultTally: Sendable, Equatable {
-    public private(set) var counts: [String: Int] = [:]
-    public private(set) var examples: [String: String] = [:]
-    public var seen = 0
-
-    public init() {}
-
-    public var total: Int { counts.values.reduce(0, +) }
-
-    public mutating func add(_ reason: String, example: String) {
-        counts[reason, default: 0] += 1
-        if examples[reason] == nil { examples[reason] = example }
-    }
-
-    /// "3 truncated image (a/b.tar: 0012), 1 empty caption (...)"
-    public var summary: String {
-        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-            .map { "\($0.value) \($0.key) (first: \(examples[$0.key] ?? "?"))" }.joined(separator: ", ")
-    }
-}
-
 /// Makes batches on threads of its own. Which samples, in which order and with which augmentation depends
 /// on (seed, epoch, sample) alone, never on the threads.
 public final class Batcher: @unchecked Sendable {
@@ -88,7 +66,7 @@ public final class Batcher: @unchecked Sendable {
     private let condition = NSCondition()
     /// Where the consumer stands.
     public private(set) var position: DataPosition
-    public private(set) var faults = FaultTally()
+    public private(set) var faults: FaultTally
     /// Seconds spent waiting for samples, of all batches so far.
     public private(set) var waited = 0.0
 
@@ -112,21 +90,29 @@ public final class Batcher: @unchecked Sendable {
         let place: String
     }
 
+    /// - Parameter faults: of the batches before, when a run goes on
+    /// - Throws: `Failure(.machine)` when the system refuses threads
     public init(
-        _ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition()
-    ) {
+        _ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition(),
+        faults: FaultTally = FaultTally()
+    ) throws {
         self.order = order
+        self.faults = faults
         self.plan = plan
         self.tokenizer = tokenizer
         self.position = position
         lookAhead = plan.size * 3
         open(position)
         for _ in 0..<max(1, plan.threads) {
-            let thread = Thread { [weak self] in
-                while let batcher = self, batcher.work() {}
+            do {
+                let thread = try WorkerThread(stack: 4 << 20) { [weak self] in
+                    while let batcher = self, batcher.work() {}
+                }
+                thread.detach()
+            } catch {
+                stop()
+                throw error
             }
-            thread.stackSize = 4 << 20
-            thread.start()
         }
     }
 
@@ -182,6 +168,25 @@ public final class Batcher: @unchecked Sendable {
             faults.seen += 1
         }
         waited += Machine.now() - start
+        return batch(of: samples)
+    }
+
+    /// The next batch of this epoch, the last one with what is left; nil when nothing is.
+    ///
+    /// - Throws: as `next`
+    public func nextOfEpoch() throws -> Batch? {
+        var samples: [Prepared] = []
+        while samples.count < plan.size, position.taken < epochOrder.count {
+            switch take(position.taken) {
+            case .success(let sample): samples.append(sample)
+            case .failure(let error): try count(error)
+            }
+            faults.seen += 1
+        }
+        return samples.isEmpty ? nil : batch(of: samples)
+    }
+
+    private func batch(of samples: [Prepared]) -> Batch {
         var images = [Float]()
         images.reserveCapacity(samples.count * samples[0].image.count)
         for sample in samples { images.append(contentsOf: sample.image) }
@@ -191,7 +196,8 @@ public final class Batcher: @unchecked Sendable {
     }
 
     private func count(_ error: SampleError) throws {
-        faults.add(error.fault.reason, example: error.place)
+        if case .shard(let failure) = error.fault { throw failure }
+        faults.add(error.fault.reason, example: "\(error.place): \(error.fault)")
         // A few bad samples early on are no trend.
         guard faults.total >= 10, Double(faults.total) > plan.largestFaultShare * Double(faults.seen + 1) else {
             return

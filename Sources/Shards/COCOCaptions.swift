@@ -3,45 +3,73 @@ import Support
 
 /// A COCO captions file: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, plain or gzip.
 /// Images keep their order, captions the order of the annotations. Or a Karpathy split: {"images": [{filename, filepath,
-/// split, sentences: [{raw}]}]}, of which the test split is read.
+/// split, sentences: [{raw}]}]}.
 public struct COCOCaptions: Sendable {
     public struct Image: Sendable {
         public let file: String
         public let captions: [String]
     }
 
+    /// Those with captions.
     public let images: [Image]
+    /// Images that have no captions.
+    public let withoutCaptions: Int
+    /// The part that was taken of a Karpathy split; nil for COCO's own form.
+    public let split: String?
 
-    /// - Throws: `Failure(.badData)` naming what is missing.
-    public init(_ path: String) throws {
-        let data = try readFile(path)
-        let json = try JSON(parsing: Gzip.isGzip(data) ? Gzip.inflate(data, path: path) : data, path: path)
-        if let images = json["images"]?.array, images.first?["sentences"] != nil {
-            self.images = try images.filter { $0["split"]?.string == "test" }.map { image in
-                let captions = (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string }
-                guard let file = image["filename"]?.string, !captions.isEmpty else {
-                    throw Failure(.badData, path, "an image has no filename or no sentences")
-                }
-                return Image(file: image["filepath"]?.string.map { $0 + "/" + file } ?? file, captions: captions)
-            }
-            return
+    /// - Parameter split: the parts of a Karpathy split to take, joined by "+"; nil refuses such a file
+    /// - Throws: `Failure(.badData)` naming what is missing, `Failure(.usage)` for a split that is not there.
+    public init(_ path: String, split: String?) throws {
+        let json = try JSON(parsing: Gzip.contents(of: path, limit: 4 << 30), path: path)
+        guard let images = json["images"]?.array else {
+            throw Failure(.badData, path, "has no images", remedy: "A COCO captions file is needed")
         }
-        guard let images = json["images"]?.array, let annotations = json["annotations"]?.array else {
-            throw Failure(.badData, path, "has no images or annotations", remedy: "A COCO captions file is needed")
+        let isKarpathy = images.contains { $0["sentences"] != nil }
+        let found = isKarpathy
+            ? try Self.karpathy(images, split, path) : try Self.coco(images, json["annotations"]?.array, path)
+        self.split = isKarpathy ? split : nil
+        self.images = found.filter { !$0.captions.isEmpty }
+        withoutCaptions = found.count - self.images.count
+    }
+
+    private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> [Image] {
+        let counts = images.reduce(into: [String: Int]()) { $0[$1["split"]?.string ?? "(none)", default: 0] += 1 }
+        let there = counts.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value) images)" }.joined(separator: ", ")
+        guard let wanted else {
+            throw Failure(
+                .usage, path, "is a Karpathy file with the splits \(there)",
+                remedy: "Choose with --split: train+restval for training, val or test to evaluate")
         }
-        var captions: [Int: [String]] = [:]
+        let names = wanted.split { $0 == "+" || $0 == "," }.map(String.init)
+        if let unknown = names.first(where: { counts[$0] == nil }) ?? (names.isEmpty ? wanted : nil) {
+            throw Failure(.usage, path, "has no split \"\(unknown)\"; it has \(there)")
+        }
+        return try images.filter { names.contains($0["split"]?.string ?? "(none)") }.map { image in
+            guard let file = image["filename"]?.string else { throw Failure(.badData, path, "an image has no filename") }
+            return Image(
+                file: image["filepath"]?.string.map { $0 + "/" + file } ?? file,
+                captions: (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string })
+        }
+    }
+
+    private static func coco(_ images: [JSON], _ annotations: [JSON]?, _ path: String) throws -> [Image] {
+        guard let annotations else {
+            throw Failure(.badData, path, "has no annotations", remedy: "A COCO captions file is needed")
+        }
+        /// Numbers in COCO, texts in some sets made in its form.
+        func id(_ json: JSON?) -> String? { json?.string ?? json?.integer.map { "\($0)" } }
+        var captions: [String: [String]] = [:]
         for annotation in annotations {
-            guard let image = annotation["image_id"]?.integer, let caption = annotation["caption"]?.string else {
+            guard let image = id(annotation["image_id"]), let caption = annotation["caption"]?.string else {
                 throw Failure(.badData, path, "an annotation has no image_id or caption")
             }
             captions[image, default: []].append(caption)
         }
-        self.images = try images.map { image in
-            guard let id = image["id"]?.integer, let file = image["file_name"]?.string else {
+        return try images.map { image in
+            guard let id = id(image["id"]), let file = image["file_name"]?.string else {
                 throw Failure(.badData, path, "an image has no id or file_name")
             }
-            guard let own = captions[id] else { throw Failure(.badData, path, "image \(file) has no captions") }
-            return Image(file: file, captions: own)
+            return Image(file: file, captions: captions[id] ?? [])
         }
     }
 }

@@ -5,9 +5,16 @@ import Tokenization
 
 /// Why a sample is left out of training.
 public enum SampleFault: Error, Sendable, CustomStringConvertible {
-    case noImage, noCaption, emptyCaption, noClass
+    /// With the suffixes that the sample has.
+    case noImage(String)
+    case noCaption(String)
+    case emptyCaption, notUTF8
+    case noClass
     case image(ImageFault)
+    /// Its JSON.
     case unreadable(String)
+    /// Not the sample's fault: the shard itself cannot be read.
+    case shard(Failure)
 
     /// What faults are counted by.
     public var reason: String {
@@ -15,41 +22,65 @@ public enum SampleFault: Error, Sendable, CustomStringConvertible {
         case .noImage: "no image"
         case .noCaption: "no caption"
         case .emptyCaption: "empty caption"
+        case .notUTF8: "caption not UTF-8"
         case .noClass: "no class"
         case .image(let fault): fault.reason.rawValue
-        case .unreadable: "unreadable"
+        case .unreadable: "unreadable JSON"
+        case .shard: "unreadable shard"
         }
     }
 
     public var description: String {
         switch self {
-        case .noImage, .noCaption, .emptyCaption, .noClass: reason
+        case .noImage(let suffixes), .noCaption(let suffixes): "\(reason) (the sample has \(suffixes))"
+        case .emptyCaption, .notUTF8, .noClass: reason
         case .image(let fault): fault.description
-        case .unreadable(let why): "unreadable (\(why))"
+        case .unreadable(let why): "\(reason) (\(why))"
+        case .shard(let failure): failure.description
         }
     }
+
+    /// What to know where samples lack members.
+    public static let grouping =
+        "A sample's key is its name up to the first dot of the base name, and its members stand together in the tar "
+        + "(tar --sort=name puts them so)"
+
+    /// Whether it may come from how the members are named or ordered.
+    public static func isOfGrouping(_ reason: String) -> Bool { reason == "no image" || reason == "no caption" }
+}
+
+/// What a txt member is.
+public enum CaptionForm: String, Sendable, CaseIterable {
+    /// A caption a line, as `data pack` writes several of one image; LF and CRLF end a line, nothing else.
+    case lines
+    /// One caption with all its lines, as open_clip takes it.
+    case whole
 }
 
 /// Which members of a sample are read.
 public struct SampleFields: Sendable, Equatable {
     /// Read captions from this field of the sample's JSON instead of its txt.
     public var captionKey: String?
+    public var form: CaptionForm
     /// The captions are made from the class: class names and templates with {}.
     public var classes: [String]
     public var templates: [String]
 
-    public init(captionKey: String? = nil, classes: [String] = [], templates: [String] = []) {
+    public init(
+        captionKey: String? = nil, form: CaptionForm = .lines, classes: [String] = [], templates: [String] = []
+    ) {
         self.captionKey = captionKey
+        self.form = form
         self.classes = classes
         self.templates = templates
     }
 }
 
 extension Shard {
-    static let imageSuffixes = ["jpg", "jpeg", "png", "webp"]
-
     public func imageData(_ sample: SampleEntry) throws(SampleFault) -> Data {
-        guard let member = Self.imageSuffixes.lazy.compactMap({ sample.members[$0] }).first else { throw .noImage }
+        guard let member = ImageFormat.suffixes.lazy.compactMap({ sample.members[$0] }).first else {
+            throw .noImage(sample.suffixes)
+        }
         return try bytes(member)
     }
 
@@ -70,17 +101,29 @@ extension Shard {
             guard fields.classes.indices.contains(index) else { throw .noClass }
             return fields.templates.map { $0.replacingOccurrences(of: "{}", with: fields.classes[index]) }
         } else if let key = fields.captionKey {
-            guard let value = try json(sample)?[key] else { throw .noCaption }
-            captions = value.array?.compactMap(\.string) ?? [value.string].compactMap { $0 }
+            guard let value = try json(sample)?[key] else { throw .noCaption(sample.suffixes) }
+            captions = value.array?.compactMap(Self.caption) ?? [value.string].compactMap { $0 }
         } else if let member = sample.members["txt"] {
-            captions = String(decoding: try bytes(member), as: UTF8.self).split(whereSeparator: \.isNewline).map(
-                String.init)
+            captions = try texts(of: try bytes(member), fields.form)
         } else {
-            throw .noCaption
+            throw .noCaption(sample.suffixes)
         }
-        captions = captions.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }.filter { !$0.isEmpty }
+        captions = captions.map(Clean.trimmed).filter { !$0.isEmpty }
         guard !captions.isEmpty else { throw .emptyCaption }
         return captions
+    }
+
+    /// An element of a list of captions: a text, or MetaCLIP's [kind, text].
+    private static func caption(_ json: JSON) -> String? { json.string ?? json.array?.last?.string }
+
+    private func texts(of data: Data, _ form: CaptionForm) throws(SampleFault) -> [String] {
+        let parts = form == .lines ? TextLines.bytes(of: data) : [data]
+        var texts: [String] = []
+        for part in parts {
+            guard let text = String(validating: part, as: UTF8.self) else { throw .notUTF8 }
+            texts.append(text)
+        }
+        return texts
     }
 
     public func classIndex(_ sample: SampleEntry) throws(SampleFault) -> Int {
@@ -93,10 +136,15 @@ extension Shard {
     public func json(_ sample: SampleEntry) throws(SampleFault) -> JSON? {
         guard let member = sample.members["json"] else { return nil }
         let data = try bytes(member)
-        do { return try JSON(parsing: data, path: path) } catch { throw .unreadable("\(error)") }
+        do { return try JSON(parsing: data, path: path) } catch {
+            if String(validating: data, as: UTF8.self) == nil { throw .notUTF8 }
+            throw .unreadable((error as? Failure)?.problem ?? "\(error)")
+        }
     }
 
     private func bytes(_ member: TarMember) throws(SampleFault) -> Data {
-        do { return try data(member) } catch { throw .unreadable("\(error)") }
+        do { return try data(member) } catch {
+            throw .shard(error as? Failure ?? Failure(.io, path, "cannot be read: \(error)"))
+        }
     }
 }

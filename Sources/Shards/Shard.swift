@@ -1,12 +1,14 @@
 import Foundation
 import Support
-import Synchronization
 
 /// The members of one WebDataset sample: same path up to the first dot of the base name.
 public struct SampleEntry: Sendable {
     public let key: String
     /// By suffix, lower case.
     let members: [String: TarMember]
+
+    /// Its members' suffixes, to say what it lacks.
+    var suffixes: String { members.keys.sorted().joined(separator: ", ") }
 }
 
 /// One WebDataset tar, plain or gzip, with its samples listed.
@@ -14,58 +16,91 @@ public final class Shard: Sendable {
     public let path: String
     public let samples: [SampleEntry]
     public let byteCount: Int
-    private let isGzip: Bool
-    private let inflated = Mutex<Data?>(nil)
+    /// What a person should know of the file: members that belong to no sample, bytes behind its end.
+    public let notes: [String]
+    private let identity: InputFile.Identity
+    /// nil for a plain tar.
+    private let inflated: GzipReader?
 
-    /// Reads the headers, not the contents (a gzip shard is inflated for it).
+    /// Reads the headers, not the contents (a gzip shard is inflated for it, a piece at a time).
     ///
     /// - Throws: `Failure(.inputMissing)`, or `Failure(.badData)` naming file and byte.
     public init(_ path: String) throws {
         self.path = path
-        let file = try ShardFile(path)
-        byteCount = file.length
-        isGzip = Gzip.isGzip(try file.read(0, min(2, file.length)))
-        let members: [TarMember]
-        if isGzip {
-            let data = try Gzip.inflate(readFile(path), path: path)
-            members = try TarReader.members(path: path, length: data.count) { data.subdata(in: $0..<$0 + $1) }
+        let file = try InputFile(path)
+        (byteCount, identity) = (file.length, file.identity)
+        guard byteCount > 0 else { throw Failure(.badData, path, "the file is empty", remedy: "Fetch or make it again") }
+        var notes: [String] = []
+        let tar: TarReader
+        if Gzip.isGzip(try file.read(0, min(2, file.length))) {
+            var found: TarReader?
+            let reader = try GzipReader(file) { read in found = try TarReader(path: path, read: read) }
+            guard let found else { preconditionFailure("a gzip file was not looked at") }
+            if reader.trailing > 0 { notes.append("\(reader.trailing) bytes behind the gzip stream are not read") }
+            (tar, inflated) = (found, reader)
         } else {
-            members = try TarReader.members(path: path, length: file.length, read: file.read)
+            tar = try TarReader(path: path) { offset, count in
+                offset <= file.length - count ? try file.read(offset, count) : nil
+            }
+            inflated = nil
+            let tail = min(file.length - tar.end, 1 << 16)
+            if try file.read(tar.end, tail).contains(where: { $0 != 0 }) {
+                notes.append(
+                    "\(file.length - tar.end) bytes behind its end are not read: if tars were joined, join their contents")
+            }
         }
-        samples = Self.group(members)
+        var other = 0
+        samples = Self.group(tar.members, passedOver: &other)
+        notes += tar.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key) passed over" }
+        if other > 0 { notes.append("\(other) members without a key and a suffix passed over") }
+        guard !samples.isEmpty else {
+            throw Failure(.badData, path, "holds no samples", remedy: notes.isEmpty ? "" : notes.joined(separator: ", "))
+        }
+        self.notes = notes
     }
 
-    /// Consecutive members with the same key are one sample.
-    private static func group(_ members: [TarMember]) -> [SampleEntry] {
+    /// A member's key and suffix; nil where it has none.
+    static func key(of name: String) -> (key: String, suffix: String)? {
+        let utf8 = name.utf8
+        let base = utf8.lastIndex(of: UInt8(ascii: "/")).map { utf8.index(after: $0) } ?? utf8.startIndex
+        guard let dot = utf8[base...].firstIndex(of: UInt8(ascii: ".")), dot > base else { return nil }
+        return (String(name[..<dot]), String(name[utf8.index(after: dot)...]).lowercased())
+    }
+
+    /// Consecutive members with the same key are one sample; a suffix that comes again begins a new one.
+    private static func group(_ members: [TarMember], passedOver: inout Int) -> [SampleEntry] {
         var samples: [SampleEntry] = []
-        var key: String?
+        var current: String?
         var parts: [String: TarMember] = [:]
         func close() {
-            if let key, !parts.isEmpty { samples.append(SampleEntry(key: key, members: parts)) }
+            if let current, !parts.isEmpty { samples.append(SampleEntry(key: current, members: parts)) }
             parts = [:]
         }
         for member in members {
-            let slash = member.name.lastIndex(of: "/").map { member.name.index(after: $0) } ?? member.name.startIndex
-            guard let dot = member.name[slash...].firstIndex(of: "."), dot > slash else { continue }
-            let name = String(member.name[..<dot])
-            if name != key { close() }
-            key = name
-            parts[member.name[member.name.index(after: dot)...].lowercased()] = member
+            guard let (key, suffix) = key(of: member.name) else {
+                passedOver += 1
+                continue
+            }
+            if current.map({ !$0.isSameName(as: key) }) ?? true || parts[suffix] != nil { close() }
+            current = key
+            parts[suffix] = member
         }
         close()
         return samples
     }
 
-    /// - Throws: `Failure` when the file can no longer be read.
+    /// - Throws: `Failure(.io)` when the file can no longer be read, or is another one by now.
     func data(_ member: TarMember) throws -> Data {
-        guard isGzip else { return try ShardFile(path).read(member.offset, member.size) }
-        let whole = try inflated.withLock { held -> Data in
-            if let held { return held }
-            let data = try Gzip.inflate(readFile(path), path: path)
-            held = data
-            return data
+        if let inflated { return try inflated.read(member.offset, member.size) }
+        do {
+            let file = try InputFile(path)
+            guard file.identity == identity else {
+                throw Failure(.io, path, "the shard has changed while it was in use", remedy: "Put it back as it was")
+            }
+            return try file.read(member.offset, member.size)
+        } catch let failure as Failure where failure.kind == .inputMissing || failure.kind == .badData {
+            throw Failure(.io, path, "the shard can no longer be read: \(failure.problem)")
         }
-        return whole.subdata(in: member.offset..<member.offset + member.size)
     }
 
     /// The file's name without .tar or .tar.gz.
@@ -84,62 +119,21 @@ public final class Shard: Sendable {
             }
             try tar.finish()
         }
-        rest()
-    }
-
-    /// Lets go of an inflated gzip shard.
-    public func rest() { inflated.withLock { $0 = nil } }
-}
-
-/// An open file, read at offsets.
-private final class ShardFile {
-    let path: String
-    let length: Int
-    private let descriptor: Int32
-
-    init(_ path: String) throws {
-        self.path = path
-        descriptor = open(path, O_RDONLY)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { throw Failure(.inputMissing, path, "no such shard") }
-            throw Failure.system("cannot open", path)
-        }
-        length = Int(lseek(descriptor, 0, SEEK_END))
-        guard length >= 0 else {
-            close(descriptor)
-            throw Failure(.badData, path, "is no regular file", remedy: "Shards are read at random places")
-        }
-    }
-
-    deinit { close(descriptor) }
-
-    func read(_ offset: Int, _ count: Int) throws -> Data {
-        var data = Data(count: count)
-        let got = data.withUnsafeMutableBytes { buffer in
-            var done = 0
-            while done < count {
-                let step = pread(descriptor, buffer.baseAddress! + done, count - done, off_t(offset + done))
-                if step <= 0 { return done }
-                done += step
-            }
-            return done
-        }
-        guard got == count else { throw Failure(.io, path, "the file ends before byte \(offset + count)") }
-        return data
     }
 }
 
-/// Expands `shards-{0000..0012}.tar` and `{a,b}`; a folder stands for its .tar and .tar.gz files.
+/// What a shard's name ends with.
+public let shardSuffixes = [".tar", ".tar.gz", ".tgz"]
+
+/// Expands `shards-{0000..0012}.tar` and `{a,b}`; a folder stands for the shards in it, at any depth, links followed,
+/// sorted bytewise by their paths.
 ///
 /// - Throws: `Failure(.inputMissing)` when a folder holds no shards, `Failure(.usage)` for a wrong range.
 public func expandShards(_ pattern: String) throws -> [String] {
-    var isFolder: ObjCBool = false
-    if FileManager.default.fileExists(atPath: pattern, isDirectory: &isFolder), isFolder.boolValue {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: pattern)) ?? []
-        let shards = names.filter { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
-            .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        guard !shards.isEmpty else { throw Failure(.inputMissing, pattern, "holds no .tar or .tar.gz shards") }
-        return shards.map { pattern + "/" + $0 }
+    if Files.isFolder(pattern) {
+        let found = try FolderWalk(pattern).files.filter { file in shardSuffixes.contains { file.hasSuffix($0) } }
+        guard !found.isEmpty else { throw Failure(.inputMissing, pattern, "holds no .tar or .tar.gz shards") }
+        return found.map { pattern + "/" + $0 }
     }
     guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else {
         return [pattern]
@@ -149,8 +143,11 @@ public func expandShards(_ pattern: String) throws -> [String] {
     let words: [String]
     if let dots = inside.range(of: "..") {
         let (low, high) = (inside[..<dots.lowerBound], inside[dots.upperBound...])
-        guard let first = Int(low), let last = Int(high), first <= last else {
+        guard let first = Int(low), let last = Int(high), first >= 0, first <= last else {
             throw Failure(.usage, pattern, "{\(inside)} is no range", remedy: "Write {0000..0012}")
+        }
+        guard (last - first + 1).multipliedReportingOverflow(by: rest.count).partialValue <= mostShards else {
+            throw Failure(.usage, pattern, "{\(inside)} names more than \(mostShards) shards")
         }
         words = (first...last).map { number in
             let digits = String(number)
@@ -159,5 +156,10 @@ public func expandShards(_ pattern: String) throws -> [String] {
     } else {
         words = inside.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
+    guard words.count * rest.count <= mostShards else {
+        throw Failure(.usage, pattern, "names more than \(mostShards) shards")
+    }
     return words.flatMap { word in rest.map { pattern[..<open] + word + $0 } }
 }
+
+private let mostShards = 1_000_000

@@ -15,36 +15,57 @@ public struct ShardCheck: Sendable {
     public private(set) var sides: (least: Int, most: Int) = (.max, 0)
     public private(set) var faults = FaultTally()
 
+    /// Shards that cannot be read, and why.
+    public private(set) var damaged: [Failure] = []
+    /// What else a person should know of a shard.
+    public private(set) var notes: [String] = []
+
+    /// Goes through all shards, damaged ones or not.
+    ///
     /// - Parameters:
     ///   - tokenizer: counts cut captions; nil leaves that out
     ///   - progress: sees shards done, of how many
-    /// - Throws: `Failure` for a missing or damaged shard.
     public init(
         _ paths: [String], fields: SampleFields = SampleFields(), tokenizer: (any Tokenizer)?, contextLength: Int,
         progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
         for (index, path) in paths.enumerated() {
-            let shard = try Shard(path)
-            shards += 1
-            bytes += shard.byteCount
-            let found = Mutex([Int: Sample]())
-            DispatchQueue.concurrentPerform(iterations: shard.samples.count) { number in
-                let sample = Self.look(shard, number, fields, tokenizer, contextLength)
-                found.withLock { $0[number] = sample }
+            do {
+                try look(through: Shard(path), fields, tokenizer, contextLength)
+            } catch let failure as Failure where paths.count > 1 || failure.kind == .badData {
+                damaged.append(failure)
             }
-            for (number, sample) in found.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-                add(sample, place: "\(path): \(shard.samples[number].key)")
-            }
-            shard.rest()
             progress(index + 1, paths.count)
         }
+    }
+
+    private mutating func look(
+        through shard: Shard, _ fields: SampleFields, _ tokenizer: (any Tokenizer)?, _ contextLength: Int
+    ) throws {
+        let found = Mutex([Int: Sample]())
+        inParallel(shard.samples.count) { number in
+            let sample = Self.look(shard, number, fields, tokenizer, contextLength)
+            found.withLock { $0[number] = sample }
+        }
+        let samples = found.withLock { $0 }.sorted { $0.key < $1.key }
+        if let failure = samples.lazy.compactMap(\.value.failure).first { throw failure }
+        shards += 1
+        bytes += shard.byteCount
+        notes += shard.notes.map { "\(shard.path): \($0)" }
+        for (number, sample) in samples { add(sample, place: "\(shard.path): \(shard.samples[number].key)") }
     }
 
     private struct Sample: Sendable {
         var captions = 0
         var cut = 0
         var size: (width: Int, height: Int)?
-        var faults: [String] = []
+        var faults: [SampleFault] = []
+        /// The shard's own.
+        var failure: Failure?
+
+        mutating func add(_ fault: SampleFault) {
+            if case .shard(let failure) = fault { self.failure = failure } else { faults.append(fault) }
+        }
     }
 
     private static func look(
@@ -58,12 +79,12 @@ public struct ShardCheck: Sendable {
             sample.cut = texts.count { tokenizer?.isCut($0, contextLength: contextLength) ?? false }
         } catch {
             // A sample with a class needs no caption.
-            if (try? shard.classIndex(entry)) == nil { sample.faults.append(error.reason) }
+            if (try? shard.classIndex(entry)) == nil { sample.add(error) }
         }
         do throws(SampleFault) {
             let image = try shard.image(entry)
             sample.size = (image.width, image.height)
-        } catch { sample.faults.append(error.reason) }
+        } catch { sample.add(error) }
         return sample
     }
 
@@ -75,7 +96,7 @@ public struct ShardCheck: Sendable {
         if let size = sample.size {
             sides = (min(sides.least, size.width, size.height), max(sides.most, size.width, size.height))
         }
-        for reason in sample.faults { faults.add(reason, example: place) }
+        for fault in sample.faults { faults.add(fault.reason, example: "\(place): \(fault)") }
     }
 
     public var json: JSON {
@@ -83,6 +104,7 @@ public struct ShardCheck: Sendable {
             "shards": .integer(shards), "samples": .integer(samples), "bytes": .integer(bytes),
             "captions": .integer(captions),
             "cut_captions": .integer(cutCaptions), "faults": .object(faults.counts.mapValues { .integer($0) }),
+            "damaged": .array(damaged.map { .string("\($0)") }), "notes": .array(notes.map { .string($0) }),
         ]
     }
 }

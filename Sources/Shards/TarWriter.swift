@@ -8,19 +8,20 @@ public struct TarWriter {
     public init(_ file: FileHandle) { self.file = file }
 
     public func add(_ name: String, _ data: Data) throws {
-        if name.utf8.count > 100 {
+        let bytes = name.nameBytes
+        if bytes.count > 100 {
             // GNU's way: the name as a member of its own before the one it belongs to.
-            try write("././@LongLink", "L", Data((name + "\0").utf8))
+            try write(Array("././@LongLink".utf8), "L", Data(bytes + [0]))
         }
-        try write(name, "0", data)
+        try write(bytes, "0", data)
     }
 
-    private func write(_ name: String, _ type: String, _ data: Data) throws {
+    private func write(_ name: [UInt8], _ type: String, _ data: Data) throws {
         var header = [UInt8](repeating: 0, count: 512)
         func put(_ text: String, _ start: Int) {
-            for (index, byte) in text.utf8.prefix(100).enumerated() { header[start + index] = byte }
+            for (index, byte) in text.utf8.enumerated() { header[start + index] = byte }
         }
-        put(name, 0)
+        for (index, byte) in name.prefix(100).enumerated() { header[index] = byte }
         put("0000644", 100)
         put("0000000", 108)
         put("0000000", 116)

@@ -2,6 +2,20 @@ import Foundation
 
 /// Files are written to a temporary name in the same folder, synced and renamed: whole or not at all.
 public enum AtomicFile {
+    /// What every temporary name ends with.
+    public static let temporarySuffix = ".tmp"
+
+    /// A name that nobody can guess, so that nobody can put a link there.
+    static func temporaryName(_ path: String) -> String {
+        path + "." + String(UInt64.random(in: .min ... .max), radix: 36) + temporarySuffix
+    }
+
+    /// Whether a name is one that a process left behind when it was killed.
+    public static func isLeftOver(_ name: String) -> Bool {
+        let parts = name.split(separator: ".")
+        return name.hasSuffix(temporarySuffix) && parts.count > 2 && UInt64(parts[parts.count - 2], radix: 36) != nil
+    }
+
     /// - Throws: `Failure(.io)` naming the path.
     public static func write(_ data: Data, to path: String) throws {
         try write(to: path) { handle in try handle.write(contentsOf: data) }
@@ -11,59 +25,80 @@ public enum AtomicFile {
 
     /// Streams into the temporary file; it is removed when `body` throws.
     public static func write(to path: String, _ body: (FileHandle) throws -> Void) throws {
-        let temporary = "\(path).\(getpid()).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-        guard descriptor >= 0 else { throw Failure.system("cannot write", path) }
-        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)
-        do {
-            try body(handle)
-            guard fsync(descriptor) == 0 else { throw Failure.system("cannot sync", path) }
-            close(descriptor)
-            guard rename(temporary, path) == 0 else { throw Failure.system("cannot rename into place", path) }
-            syncFolder((path as NSString).deletingLastPathComponent)
-        } catch let failure as Failure {
-            close(descriptor)
-            unlink(temporary)
-            throw failure
-        } catch {
-            close(descriptor)
-            unlink(temporary)
-            throw Failure(.io, path, "cannot write: \(error.localizedDescription)")
+        let temporary = temporaryName(path)
+        let descriptor = Files.withPath(temporary) {
+            open($0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
         }
+        guard descriptor >= 0 else { throw Failure.system("cannot write", path) }
+        var isOpen = true
+        do {
+            try body(FileHandle(fileDescriptor: descriptor, closeOnDealloc: false))
+            guard fsync(descriptor) == 0 else { throw Failure.system("cannot sync", path) }
+            isOpen = false
+            guard close(descriptor) == 0 else { throw Failure.system("cannot write", path) }
+            guard Files.rename(temporary, to: path) else { throw Failure.system("cannot rename into place", path) }
+        } catch {
+            if isOpen { close(descriptor) }
+            _ = Files.withPath(temporary) { unlink($0) }
+            throw error as? Failure ?? Failure(.io, path, "cannot write: \(describe(error))")
+        }
+        try syncFolder(Files.parent(of: path))
     }
 
     /// A folder written under a temporary name and renamed when complete.
     public static func writeFolder(_ path: String, _ body: (String) throws -> Void) throws {
-        let temporary = "\(path).\(getpid()).tmp"
-        try? FileManager.default.removeItem(atPath: temporary)
-        try makeFolder(temporary)
-        do { try body(temporary) } catch {
-            try? FileManager.default.removeItem(atPath: temporary)
+        let temporary = temporaryName(path)
+        do {
+            try Files.makeFolder(temporary)
+            try body(temporary)
+            try syncFolder(temporary)
+            try replace(path, with: temporary)
+        } catch {
+            try? Files.remove(temporary)
             throw error
         }
-        syncFolder(temporary)
-        if FileManager.default.fileExists(atPath: path) {
-            let old = "\(path).\(getpid()).old"
-            guard rename(path, old) == 0 else { throw Failure.system("cannot replace", path) }
-            defer { try? FileManager.default.removeItem(atPath: old) }
-            guard rename(temporary, path) == 0 else { throw Failure.system("cannot rename into place", path) }
-        } else {
-            guard rename(temporary, path) == 0 else { throw Failure.system("cannot rename into place", path) }
-        }
-        syncFolder((path as NSString).deletingLastPathComponent)
+        try syncFolder(Files.parent(of: path))
     }
 
-    public static func makeFolder(_ path: String) throws {
-        do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
-            throw Failure.system("cannot make the folder", path)
+    private static func replace(_ path: String, with temporary: String) throws {
+        let old = temporaryName(path)
+        let isThere = Files.exists(path)
+        if isThere, !Files.rename(path, to: old) { throw Failure.system("cannot replace", path) }
+        guard Files.rename(temporary, to: path) else {
+            let failure = Failure.system("cannot rename into place", path)
+            if isThere { _ = Files.rename(old, to: path) }
+            throw failure
+        }
+        if isThere { try? Files.remove(old) }
+    }
+
+    /// Takes a folder away from its name at once, and then its contents: what is half removed never bears the name.
+    public static func removeFolder(_ path: String) throws {
+        let old = temporaryName(path)
+        guard Files.rename(path, to: old) else { throw Failure.system("cannot remove", path) }
+        try Files.remove(old)
+    }
+
+    /// Removes what processes that were killed have left in a folder that no other process writes to.
+    public static func removeLeftOvers(in folder: String) throws {
+        for name in try Files.names(in: folder) where isLeftOver(name) { try Files.remove(folder + "/" + name) }
+    }
+
+    private static func syncFolder(_ path: String) throws {
+        let descriptor = Files.withPath(path.isEmpty ? "." : path) { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw Failure.system("cannot sync the folder", path) }
+        defer { close(descriptor) }
+        // Some file systems have no sync of folders.
+        guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else {
+            throw Failure.system("cannot sync the folder", path)
         }
     }
 
-    private static func syncFolder(_ path: String) {
-        let descriptor = open(path.isEmpty ? "." : path, O_RDONLY)
-        guard descriptor >= 0 else { return }
-        fsync(descriptor)
-        close(descriptor)
+    /// What Foundation wraps a system error in, unwrapped.
+    private static func describe(_ error: any Error) -> String {
+        let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+        return inner.domain == NSPOSIXErrorDomain
+            ? String(cString: strerror(Int32(inner.code))) : error.localizedDescription
     }
 }
 
@@ -72,17 +107,5 @@ extension Failure {
     public static func system(_ problem: String, _ path: String) -> Failure {
         let code = errno
         return Failure(.io, path, "\(problem): \(String(cString: strerror(code)))")
-    }
-}
-
-/// Reads a whole file; memory-maps it when large.
-///
-/// - Throws: `Failure(.inputMissing)` when there is none, `Failure(.io)` when it cannot be read.
-public func readFile(_ path: String) throws -> Data {
-    guard FileManager.default.fileExists(atPath: path) else {
-        throw Failure(.inputMissing, path, "no such file")
-    }
-    do { return try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) } catch {
-        throw Failure(.io, path, "cannot read: \(error.localizedDescription)")
     }
 }

@@ -10,6 +10,8 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case badData = 65
         case inputMissing = 66
         case ourFault = 70
+        /// Threads or memory were refused.
+        case machine = 71
         case io = 74
         case interrupted = 75
     }
@@ -32,6 +34,6 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         let remedyEnd = remedy.hasSuffix("?") ? "" : "."
         let sentence = remedy.isEmpty ? "\(problem)." : "\(problem). \(remedy)\(remedyEnd)"
-        return subject.isEmpty ? sentence : "\(subject): \(sentence)"
+        return subject.isEmpty ? sentence : "\(subject.shownName): \(sentence)"
     }
 }

@@ -10,22 +10,21 @@ public enum JSON: Equatable, Sendable {
     case array([JSON])
     case object([String: JSON])
 
-    /// - Throws: `Failure(.badData)` naming `path`.
+    /// What Python's json reads: also NaN and infinities, lone surrogates (as U+FFFD), a byte order mark.
+    ///
+    /// - Throws: `Failure(.badData)` naming `path`, line and column.
     public init(parsing data: Data, path: String) throws {
-        do { self = try JSONDecoder().decode(JSON.self, from: data) } catch {
-            throw Failure(.badData, path, "not valid JSON: \(Self.reason(error))")
+        self = try data.withUnsafeBytes { bytes in
+            var parser = JSONParser(bytes.bindMemory(to: UInt8.self))
+            do throws(JSONParser.Fault) { return try parser.document() } catch {
+                let place = parser.place
+                throw Failure(
+                    .badData, path, "not valid JSON: \(error.problem) at line \(place.line), column \(place.column)")
+            }
         }
     }
 
     public init(file path: String) throws { try self.init(parsing: readFile(path), path: path) }
-
-    private static func reason(_ error: any Error) -> String {
-        if case .dataCorrupted(let context) = error as? DecodingError {
-            return (context.underlyingError as? NSError)?.userInfo[NSDebugDescriptionErrorKey] as? String
-                ?? context.debugDescription
-        }
-        return error.localizedDescription
-    }
 
     /// An object with one member changed or added; anything else becomes an object of that member.
     public func setting(_ key: String, to value: JSON) -> JSON {
@@ -45,6 +44,7 @@ public enum JSON: Equatable, Sendable {
     public var object: [String: JSON]? { if case .object(let value) = self { value } else { nil } }
     public var isNull: Bool { self == .null }
 
+    /// Whole numbers only.
     public var integer: Int? {
         switch self {
         case .integer(let value): value
@@ -120,40 +120,6 @@ public enum JSON: Equatable, Sendable {
             }
         }
         out += "\""
-    }
-}
-
-extension JSON: Decodable {
-    public init(from decoder: any Decoder) throws {
-        if let keyed = try? decoder.container(keyedBy: AnyKey.self) {
-            var members: [String: JSON] = [:]
-            for key in keyed.allKeys { members[key.stringValue] = try keyed.decode(JSON.self, forKey: key) }
-            self = .object(members)
-        } else if var list = try? decoder.unkeyedContainer() {
-            var values: [JSON] = []
-            while !list.isAtEnd { values.append(try list.decode(JSON.self)) }
-            self = .array(values)
-        } else {
-            let single = try decoder.singleValueContainer()
-            if single.decodeNil() {
-                self = .null
-            } else if let value = try? single.decode(Bool.self) {
-                self = .bool(value)
-            } else if let value = try? single.decode(Int.self) {
-                self = .integer(value)
-            } else if let value = try? single.decode(Double.self) {
-                self = .number(value)
-            } else {
-                self = .string(try single.decode(String.self))
-            }
-        }
-    }
-
-    private struct AnyKey: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
     }
 }
 

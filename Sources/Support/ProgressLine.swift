@@ -52,8 +52,5 @@ public final class ProgressLine: Sendable {
         )
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+    private func write(_ text: String) { Console.tell(text) }
 }
-
-/// A line for people, on standard error.
-public func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }

@@ -9,6 +9,7 @@ public final class BPETokenizer: Tokenizer {
     public let start: Int32
     public let end: Int32
     public let cleaning: TextCleaning
+    public var textCleaning: TextCleaning? { cleaning }
     public var vocabularySize: Int { Int(end) + 1 }
 
     private struct Pair: Hashable {
@@ -21,6 +22,7 @@ public final class BPETokenizer: Tokenizer {
     private let cache = Mutex<[String: [Int32]]>([:])
     private let words = Mutex(WordTable())
     private static let cacheLimit = 200_000
+    private static let longestCached = 64
     static let mergeCount = 49152 - 256 - 2
 
     /// - Parameter path: bpe_simple_vocab_16e6.txt.gz: a version line, then one merge per line
@@ -29,8 +31,7 @@ public final class BPETokenizer: Tokenizer {
         let data = try readFile(path)
         digest = SHA256.hex(data)
         self.cleaning = cleaning
-        let text = String(decoding: Gzip.isGzip(data) ? try Gzip.inflate(data, path: path) : data, as: UTF8.self)
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let lines = try TextLines.split(Gzip.contents(of: path), path: path)
         guard lines.count > Self.mergeCount else {
             throw Failure(
                 .badData, path, "has \(lines.count) lines, \(Self.mergeCount + 1) are needed",
@@ -40,26 +41,26 @@ public final class BPETokenizer: Tokenizer {
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let order = printable + (0...255).filter { !printable.contains($0) }
         var byteIDs = [Int32](repeating: 0, count: 256)
-        var ids: [String: Int32] = [:]
+        var ids: [NameKey: Int32] = [:]
         for (index, byte) in order.enumerated() {
             byteIDs[byte] = Int32(index)
             let letter = String(
                 Character(Unicode.Scalar(UInt32(index < printable.count ? byte : 256 + index - printable.count))!))
-            ids[letter] = Int32(index)
-            ids[letter + "</w>"] = Int32(index + 256)
+            ids[NameKey(letter)] = Int32(index)
+            ids[NameKey(letter + "</w>")] = Int32(index + 256)
         }
         self.byteIDs = byteIDs
         var ranks: [Pair: Int32] = [:]
         ranks.reserveCapacity(Self.mergeCount)
         for rank in 0..<Self.mergeCount {
-            let parts = lines[rank + 1].split(separator: " ")
-            guard parts.count == 2, let first = ids[String(parts[0])], let second = ids[String(parts[1])] else {
+            let parts = lines[rank + 1].unicodeScalars.split(separator: " ").map { String($0) }
+            guard parts.count == 2, let first = ids[NameKey(parts[0])], let second = ids[NameKey(parts[1])] else {
                 throw Failure(
                     .badData, "\(path):\(rank + 2)", "is no merge of two known symbols",
                     remedy: "Run scripts/setup again")
             }
             ranks[Pair(first: first, second: second)] = Int32(rank)
-            ids[String(parts[0] + parts[1])] = Int32(512 + rank)
+            ids[NameKey(parts[0] + parts[1])] = Int32(512 + rank)
         }
         self.ranks = ranks
         start = Int32(512 + Self.mergeCount)
@@ -234,6 +235,7 @@ public final class BPETokenizer: Tokenizer {
         case "<end_of_text>": ids = [end]
         default: ids = merged(word)
         }
+        guard word.utf8.count <= Self.longestCached else { return ids }
         cache.withLock {
             if $0.count >= Self.cacheLimit { $0.removeAll(keepingCapacity: true) }
             $0[word] = ids
@@ -241,10 +243,19 @@ public final class BPETokenizer: Tokenizer {
         return ids
     }
 
-    /// Merges the pair of lowest rank, everywhere it stands, until no pair is known.
+    /// Merges the pair of lowest rank, everywhere it stands from the left, until no pair is known.
     private func merged(_ word: String) -> [Int32] {
         var ids = word.utf8.map { byteIDs[Int($0)] }
         ids[ids.count - 1] += 256
+        guard ids.count > Self.shortWord else { return mergedByScan(ids) }
+        return mergedByQueue(ids)
+    }
+
+    /// Up to here looking at all pairs again is quicker than a queue.
+    private static let shortWord = 48
+
+    private func mergedByScan(_ start: [Int32]) -> [Int32] {
+        var ids = start
         while ids.count > 1 {
             var best: (rank: Int32, pair: Pair)?
             for index in 0..<ids.count - 1 {
@@ -266,5 +277,79 @@ public final class BPETokenizer: Tokenizer {
             ids = merged
         }
         return ids
+    }
+
+    /// The same in O(n log n): a list of symbols, and a queue of its pairs by rank and place. A pair of lower rank never
+    /// arises from one of higher rank's merging at the same rank, so the order is that of the scan.
+    private func mergedByQueue(_ start: [Int32]) -> [Int32] {
+        var ids = start
+        var next = Array(1...ids.count)
+        var previous = Array(-1..<ids.count - 1)
+        var queue = PairQueue()
+        func push(_ left: Int) {
+            guard left >= 0, next[left] < ids.count else { return }
+            guard let rank = ranks[Pair(first: ids[left], second: ids[next[left]])] else { return }
+            queue.push(PairQueue.Item(rank: rank, place: left, first: ids[left], second: ids[next[left]]))
+        }
+        for index in 0..<ids.count - 1 { push(index) }
+        while let item = queue.pop() {
+            let left = item.place
+            let right = next[left]
+            // Stale where either symbol has been merged since.
+            guard right < ids.count, ids[left] == item.first, ids[right] == item.second else { continue }
+            ids[left] = 512 + item.rank
+            ids[right] = -1
+            next[left] = next[right]
+            if next[left] < ids.count { previous[next[left]] = left }
+            push(previous[left])
+            push(left)
+        }
+        var found: [Int32] = []
+        var index = 0
+        while index < ids.count {
+            found.append(ids[index])
+            index = next[index]
+        }
+        return found
+    }
+}
+
+/// A binary heap of pairs, the lowest rank first and of these the leftmost.
+private struct PairQueue {
+    struct Item {
+        let rank: Int32
+        let place: Int
+        let first: Int32
+        let second: Int32
+
+        func precedes(_ other: Item) -> Bool { (rank, place) < (other.rank, other.place) }
+    }
+
+    private var items: [Item] = []
+
+    mutating func push(_ item: Item) {
+        items.append(item)
+        var child = items.count - 1
+        while child > 0, items[child].precedes(items[(child - 1) / 2]) {
+            items.swapAt(child, (child - 1) / 2)
+            child = (child - 1) / 2
+        }
+    }
+
+    mutating func pop() -> Item? {
+        guard let top = items.first else { return nil }
+        let last = items.removeLast()
+        guard !items.isEmpty else { return top }
+        items[0] = last
+        var parent = 0
+        while true {
+            var least = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count && items[child].precedes(items[least]) {
+                least = child
+            }
+            guard least != parent else { return top }
+            items.swapAt(parent, least)
+            parent = least
+        }
     }
 }

@@ -2,15 +2,18 @@ import Foundation
 import Support
 
 extension BPETokenizer {
+    /// The merges in their order, "a b" each.
+    static func merges(of path: String) throws -> [String] {
+        Array(try TextLines.split(Gzip.contents(of: path), path: path).dropFirst().prefix(mergeCount))
+    }
+
     /// The vocabulary as transformers' CLIPTokenizer reads it: `vocab.json`, `merges.txt` and what its special tokens are.
     ///
     /// - Parameter path: bpe_simple_vocab_16e6.txt.gz
     /// - Throws: `Failure(.badData)` naming the first wrong line
     public static func writeHuggingFace(vocabulary path: String, contextLength: Int, to folder: String) throws {
         _ = try BPETokenizer(vocabulary: path)  // checked
-        let data = try readFile(path)
-        let text = String(decoding: Gzip.isGzip(data) ? try Gzip.inflate(data, path: path) : data, as: UTF8.self)
-        let merges = text.split(separator: "\n", omittingEmptySubsequences: false)[1...mergeCount]
+        let merges = try merges(of: path)
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let letters = (printable + Array(256..<256 + 256 - printable.count)).map {
             String(Character(Unicode.Scalar(UInt32($0))!))

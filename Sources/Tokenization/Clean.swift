@@ -11,6 +11,15 @@ public enum Clean {
         }
     }
 
+    /// Python's str.strip.
+    public static func trimmed(_ text: String) -> String {
+        let scalars = text.unicodeScalars
+        guard let first = scalars.firstIndex(where: { !isSpace($0) }),
+            let last = scalars.lastIndex(where: { !isSpace($0) })
+        else { return "" }
+        return String(scalars[first...last])
+    }
+
     /// `" ".join(text.split())`
     public static func whitespace(_ text: String) -> String {
         var out = String.UnicodeScalarView()

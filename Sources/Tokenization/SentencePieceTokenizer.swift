@@ -8,11 +8,13 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     public let end: Int32
     public let padding: Int32
     public let cleaning: TextCleaning
+    public var textCleaning: TextCleaning? { cleaning }
     private let model: OpaquePointer
 
-    /// - Throws: `Failure(.badData)` when the file is no sentencepiece model.
+    /// - Throws: `Failure(.badData)` when the file is no sound sentencepiece model.
     public init(model path: String, cleaning: TextCleaning = .canonicalize, end: Int32 = 1, padding: Int32 = 1) throws {
         let data = try readFile(path)
+        try SentencePieceModel.check(data, path: path)
         var message = [CChar](repeating: 0, count: 200)
         let loaded = data.withUnsafeBytes { sp_load($0.bindMemory(to: UInt8.self).baseAddress, $0.count, &message) }
         guard let loaded else {
@@ -27,6 +29,21 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     }
 
     deinit { sp_free(model) }
+
+    /// The same model with its end and padding by the pieces that stand for them, as transformers names them.
+    ///
+    /// - Throws: `Failure(.badData)` for a piece that the model does not have
+    public convenience init(
+        model path: String, cleaning: TextCleaning = .canonicalize, endPiece: String, paddingPiece: String
+    ) throws {
+        let plain = try SentencePieceTokenizer(model: path)
+        func id(_ piece: String) throws -> Int32 {
+            let id = sp_piece(plain.model, piece)
+            guard id >= 0 else { throw Failure(.badData, path, "has no piece \(piece), which its tokenizer_config.json names") }
+            return id
+        }
+        try self.init(model: path, cleaning: cleaning, end: id(endPiece), padding: id(paddingPiece))
+    }
 
     public var vocabularySize: Int { Int(sp_vocabulary(model)) }
 

@@ -23,7 +23,7 @@ public enum TextRepair {
 
     /// Every repair in turn until nothing changes any more.
     private static func mended(line: [Unicode.Scalar], resolvesReferences: Bool) -> [Unicode.Scalar] {
-        var text = line
+        var text = resolvesReferences ? withShortChains(line) : line
         while true {
             let before = text
             if resolvesReferences { text = withReferencesResolved(text) }
@@ -61,6 +61,29 @@ public enum TextRepair {
             } else {
                 out.append(text[index])
                 index += 1
+            }
+        }
+        return out
+    }
+
+    /// `&amp;amp;amp;...` loses one `amp;` a turn and nothing else changes in most of them: what is longer than any repair
+    /// takes turns is cut, which gives the same text without a turn for each.
+    private static func withShortChains(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
+        let most = 32
+        guard text.count > 4 * most, text.contains("&") else { return text }
+        var out: [Unicode.Scalar] = []
+        out.reserveCapacity(text.count)
+        var index = 0
+        while index < text.count {
+            out.append(text[index])
+            index += 1
+            guard text[index - 1] == "&" else { continue }
+            var links = 0
+            // A body that stands for "&" makes one with the body behind it.
+            while let (value, end) = reference(text, index - 1), value == "&" {
+                links += 1
+                if links <= most { out += text[index..<end] }
+                index = end
             }
         }
         return out

@@ -24,12 +24,12 @@ public struct TokenizerCard: Sendable {
     public init(_ folder: String) throws {
         self.folder = folder
         let path = folder + "/card.yaml"
-        if !FileManager.default.fileExists(atPath: path),
-            FileManager.default.fileExists(atPath: folder + "/vocab.txt")
+        if !Files.exists(path),
+            Files.exists(folder + "/vocab.txt")
         {
             // A transformers folder of a BERT encoder.
             let settings = folder + "/tokenizer_config.json"
-            let json = FileManager.default.fileExists(atPath: settings) ? try JSON(file: settings) : .null
+            let json = Files.exists(settings) ? try JSON(file: settings) : .null
             let lower = json["do_lower_case"]?.bool
             guard json["strip_accents"]?.bool ?? (lower ?? true) == lower ?? true,
                 json["tokenize_chinese_chars"]?.bool ?? true
@@ -41,14 +41,18 @@ public struct TokenizerCard: Sendable {
             isUncased = lower ?? true
             return
         }
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(
                 .inputMissing, folder, "is no tokenizer folder: it has no card.yaml",
                 remedy: "See Tokenizers/ for those that come with Diptych")
         }
         let card = try Section(file: path)
         kind = try card.choice("kind")
-        file = try card.string("file")
+        let name = try card.string("file")
+        do { _ = try Files.inside(folder, name, of: path) } catch let failure as Failure {
+            throw card.wrong("file", failure.problem, remedy: failure.remedy)
+        }
+        file = name
         digest = try card.optionalString("sha256")
         cleaning = try card.choice("cleaning", default: .lower)
         end = try card.integer("end", default: 1, in: 0...Int(Int32.max))
@@ -62,7 +66,7 @@ public struct TokenizerCard: Sendable {
     public func load() throws -> any Tokenizer {
         let name = (folder as NSString).standardizingPath.split(separator: "/").last.map(String.init) ?? folder
         let candidates = [folder + "/" + file, "\(cacheFolder)/tokenizers/\(name)/\(file)"]
-        guard let path = candidates.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+        guard let path = candidates.first(where: { Files.exists($0) }) else {
             throw Failure(
                 .inputMissing, candidates[1], "the vocabulary of \(name) is not installed", remedy: "Run scripts/setup")
         }
@@ -88,15 +92,23 @@ public struct TokenizerCard: Sendable {
 }
 
 extension TokenizerCard {
+    /// The rules that stand in the card, apart from the vocabulary: what else the ids depend on.
+    public var rules: JSON {
+        [
+            "kind": .string(kind.rawValue), "cleaning": .string(cleaning.rawValue), "end": .integer(end),
+            "padding": .integer(padding), "uncased": .bool(isUncased),
+        ]
+    }
+
     /// Puts card and vocabulary into a folder of their own.
     public func copy(to target: String) throws {
-        try AtomicFile.makeFolder(target)
+        try Files.makeFolder(target)
         let card =
-            FileManager.default.fileExists(atPath: folder + "/card.yaml")
+            Files.exists(folder + "/card.yaml")
             ? try readFile(folder + "/card.yaml")
             : Data("kind: \(kind.rawValue)\nfile: \(file)\nuncased: \(isUncased)\n".utf8)
         try AtomicFile.write(card, to: target + "/card.yaml")
-        try AtomicFile.write(readFile(folder + "/" + file), to: target + "/" + file)
+        try AtomicFile.write(readFile(folder + "/" + file), to: Files.inside(target, file, of: folder + "/card.yaml"))
     }
 }
 

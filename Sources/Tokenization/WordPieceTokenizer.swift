@@ -21,12 +21,7 @@ public struct WordPieceTokenizer: Tokenizer {
         digest = SHA256.hex(data)
         self.isUncased = isUncased
         var ids: [[UInt8]: Int32] = [:]
-        let lines = String(decoding: data, as: UTF8.self).split(omittingEmptySubsequences: false) {
-            $0 == "\n" || $0 == "\r\n"
-        }
-        for (index, line) in lines.enumerated() where !(line.isEmpty && index == lines.count - 1) {
-            ids[Array(line.utf8)] = Int32(index)
-        }
+        for (index, line) in TextLines.bytes(of: data).enumerated() { ids[Array(line)] = Int32(index) }
         func id(_ piece: String) throws -> Int32 {
             guard let id = ids[Array(piece.utf8)] else {
                 throw Failure(.badData, path, "has no \(piece): it is no vocabulary of a BERT model")

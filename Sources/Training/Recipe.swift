@@ -79,7 +79,7 @@ public struct Recipe {
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
-        guard FileManager.default.fileExists(atPath: path) else {
+        guard Files.exists(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
         }
@@ -92,7 +92,7 @@ public struct Recipe {
         self.file = file
         let top = try Section(file)
         _ = try top.optionalString("about")
-        seed = UInt64(try top.integer("seed", default: 0))
+        seed = UInt64(try top.integer("seed", default: 0, in: 0...Int.max))
         objective = try top.choice("objective", default: .softmax)
         initialModel = try top.optionalString("init_from")
         textEncoder = try top.optionalString("text_encoder")
@@ -100,7 +100,7 @@ public struct Recipe {
         continuation =
             try top.has("continue")
             ? Continuation(
-                checkpoint: continued.string("checkpoint"), total: continued.integer("total", in: 1...Int.max))
+                checkpoint: continued.string("checkpoint"), total: continued.integer("total", in: 1...largestCount))
             : nil
         frozen = try top.strings("freeze", default: [])
         tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
@@ -190,7 +190,7 @@ public struct Recipe {
             try self.file.set("data.\(key)=\(JSON.string(place).text())")
         }
         window = try data.integer("window", default: 16, in: 1...1_000_000)
-        samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...Int.max)
+        samplesPerEpoch = try data.optionalInteger("samples_per_epoch", in: 1...100_000_000)
         decode = try data.choice("decode", default: .exact)
         conversion = try data.choice("convert", default: .rgbFirst)
         dataThreads = try data.integer("threads", default: max(1, Machine.coreCount / 2), in: 1...256)

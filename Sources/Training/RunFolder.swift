@@ -12,22 +12,22 @@ public final class RunFolder {
     /// - Throws: `Failure(.usage)` when it exists and is not to be resumed, or another run holds it.
     public init(_ path: String, resume: Bool) throws {
         self.path = path
-        let exists = FileManager.default.fileExists(atPath: path)
+        let exists = Files.exists(path)
         // A folder without a recipe is no run yet: an earlier start failed before its first step.
-        if !resume, FileManager.default.fileExists(atPath: path + "/recipe.yaml") {
+        if !resume, Files.exists(path + "/recipe.yaml") {
             throw Failure(
                 .usage, path, "the run folder exists", remedy: "Continue it with --resume, or choose another with --run"
             )
         }
         if resume, !exists { throw Failure(.inputMissing, path, "there is no run to resume") }
-        for folder in ["", "/checkpoints", "/evals"] { try AtomicFile.makeFolder(path + folder) }
+        for folder in ["", "/checkpoints", "/evals"] { try Files.makeFolder(path + folder) }
         lock = open(path + "/lock", O_CREAT | O_RDWR, 0o644)
         guard lock >= 0 else { throw Failure.system("cannot write", path + "/lock") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             throw Failure(.usage, path, "another run is using this folder")
         }
         let file = path + "/metrics.jsonl"
-        if !FileManager.default.fileExists(atPath: file) { try AtomicFile.write("", to: file) }
+        if !Files.exists(file) { try AtomicFile.write("", to: file) }
         guard let handle = FileHandle(forUpdatingAtPath: file) else { throw Failure.system("cannot write", file) }
         metrics = handle
         _ = try? metrics.seekToEnd()
@@ -57,7 +57,7 @@ public final class RunFolder {
     public var checkpoints: [(step: Int, path: String)] { Self.checkpoints(in: path) }
 
     public static func checkpoints(in path: String) -> [(step: Int, path: String)] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
+        let names = (try? Files.names(in: path + "/checkpoints")) ?? []
         return names.compactMap { name in
             guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)) else { return nil }
             return (step, "\(path)/checkpoints/\(name)")

@@ -23,35 +23,73 @@ public enum FileElement: String, Sendable {
 }
 
 /// A safetensors file, checked when opened: an 8-byte little-endian header length, a JSON header of
-/// {name: {dtype, shape, data_offsets}}, then the data, row-major and little-endian.
+/// {name: {dtype, shape, data_offsets}}, then the data, row-major and little-endian. Or several files with an index of
+/// them, as transformers writes large models.
 public struct Safetensors: Sendable {
     public struct Entry: Sendable {
-        public let element: FileElement
+        /// nil for a type that is not read; the file may hold such tensors as long as nobody asks for them.
+        public let element: FileElement?
+        public let typeName: String
         public let shape: [Int]
         let range: Range<Int>
+        let file: InputFile
         public var count: Int { shape.reduce(1, *) }
     }
 
     public let path: String
     public let entries: [String: Entry]
     public let metadata: [String: String]
-    private let data: Data
 
+    /// - Parameter path: a .safetensors file, or a .safetensors.index.json
     /// - Throws: `Failure(.inputMissing)`, or `Failure(.badData)` naming the tensor whose type, shape or
     ///   offsets are wrong.
     public init(_ path: String) throws {
         self.path = path
-        let bytes = try readFile(path)
+        if path.hasSuffix(".json") {
+            entries = try Self.indexed(path)
+            metadata = [:]
+        } else {
+            (entries, metadata) = try Self.header(of: path)
+        }
+    }
+
+    /// The tensors of {"weight_map": {tensor: file}}, files beside the index.
+    private static func indexed(_ path: String) throws -> [String: Entry] {
+        guard let map = try JSON(file: path)["weight_map"]?.object, !map.isEmpty else {
+            throw Failure(.badData, path, "has no weight_map")
+        }
+        var parts: [String: [String: Entry]] = [:]
+        var entries: [String: Entry] = [:]
+        for (name, place) in map.sorted(by: { $0.key < $1.key }) {
+            guard let file = place.string else { throw Failure(.badData, path, "weight_map.\(name) names no file") }
+            if parts[file] == nil {
+                parts[file] = try header(of: Files.inside(Files.parent(of: path).nonEmptyFolder, file, of: path)).entries
+            }
+            guard let entry = parts[file]?[name] else {
+                throw Failure(.badData, path, "weight_map says that \(file) holds \(name), which it does not")
+            }
+            entries[name] = entry
+        }
+        for (file, held) in parts.sorted(by: { $0.key < $1.key }) {
+            if let stray = held.keys.sorted().first(where: { entries[$0] == nil }) {
+                throw Failure(.badData, path, "\(file) holds \(stray), which weight_map does not name")
+            }
+        }
+        return entries
+    }
+
+    private static func header(of path: String) throws -> (entries: [String: Entry], metadata: [String: String]) {
+        let file = try InputFile(path)
         func bad(_ problem: String) -> Failure {
             Failure(.badData, path, problem, remedy: "The file is damaged or is no safetensors file")
         }
-        guard bytes.count >= 8 else { throw bad("only \(bytes.count) bytes long") }
-        let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-        guard length <= UInt64(bytes.count - 8), length <= 100_000_000 else {
-            throw bad("the header is said to take \(length) bytes, the file has \(bytes.count)")
+        guard file.length >= 8 else { throw bad("only \(file.length) bytes long") }
+        let length = try file.read(0, 8).withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard length <= UInt64(file.length - 8), length <= 100_000_000 else {
+            throw bad("the header is said to take \(length) bytes, the file has \(file.length)")
         }
         let start = 8 + Int(length)
-        guard case .object(let header) = try JSON(parsing: bytes.subdata(in: 8..<start), path: path) else {
+        guard case .object(let header) = try JSON(parsing: file.read(8, Int(length)), path: path) else {
             throw bad("the header is not a JSON object")
         }
         var entries: [String: Entry] = [:]
@@ -64,29 +102,26 @@ public struct Safetensors: Sendable {
             guard let type = value["dtype"]?.string, let shape = value["shape"]?.array?.map(\.integer),
                 let offsets = value["data_offsets"]?.array?.compactMap(\.integer), offsets.count == 2
             else { throw bad("tensor \(name): dtype, shape or data_offsets is missing") }
-            guard let element = FileElement(rawValue: type) else {
-                throw Failure(.badData, path, "tensor \(name): cannot read elements of type \(type)")
-            }
-            var count = element.size
+            let element = FileElement(rawValue: type)
+            var count = element?.size ?? 0
             for case let size in shape {
                 guard let size, size >= 0, case let (product, overflow) = count.multipliedReportingOverflow(by: size),
                     !overflow
                 else { throw bad("tensor \(name): impossible shape") }
                 count = product
             }
-            guard offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= bytes.count - start,
-                offsets[1] - offsets[0] == count
+            guard offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= file.length - start,
+                element == nil || offsets[1] - offsets[0] == count
             else { throw bad("tensor \(name): data_offsets \(offsets) do not fit its shape or the file") }
             entries[name] = Entry(
-                element: element, shape: shape.compactMap { $0 }, range: start + offsets[0]..<start + offsets[1])
+                element: element, typeName: type, shape: shape.compactMap { $0 },
+                range: start + offsets[0]..<start + offsets[1], file: file)
         }
         let ranges = entries.values.map(\.range).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
         for (first, second) in zip(ranges, ranges.dropFirst()) where second.lowerBound < first.upperBound {
             throw bad("two tensors overlap at byte \(second.lowerBound)")
         }
-        self.entries = entries
-        self.metadata = metadata
-        data = bytes
+        return (entries, metadata)
     }
 
     public var names: [String] { entries.keys.sorted() }
@@ -100,22 +135,32 @@ public struct Safetensors: Sendable {
         return entry
     }
 
+    private func known(_ name: String) throws -> (entry: Entry, element: FileElement) {
+        let entry = try entry(name)
+        guard let element = entry.element else {
+            throw Failure(.badData, entry.file.path, "tensor \(name): cannot read elements of type \(entry.typeName)")
+        }
+        return (entry, element)
+    }
+
     /// The values as float32, exactly (float64 rounded, integers converted).
     public func floats(_ name: String) throws -> [Float] {
-        let entry = try entry(name)
-        return data.withUnsafeBytes { bytes in
-            let base = UnsafeRawBufferPointer(rebasing: bytes[entry.range])
+        let (entry, element) = try known(name)
+        if element == .float32 {
+            return try [Float](unsafeUninitializedCapacity: entry.count) { buffer, count in
+                try entry.file.read(entry.range.lowerBound, into: UnsafeMutableRawBufferPointer(rebasing:
+                    UnsafeMutableRawBufferPointer(buffer)[0..<entry.range.count]))
+                count = entry.count
+            }
+        }
+        return try entry.file.read(entry.range.lowerBound, entry.range.count).withUnsafeBytes { base in
             func load<Value>(_: Value.Type, _ convert: (Value) -> Float) -> [Float] {
                 (0..<entry.count).map {
                     convert(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self))
                 }
             }
-            switch entry.element {
-            case .float32:
-                return [Float](unsafeUninitializedCapacity: entry.count) { buffer, count in
-                    if entry.count > 0 { memcpy(buffer.baseAddress!, base.baseAddress!, entry.range.count) }
-                    count = entry.count
-                }
+            switch element {
+            case .float32: return load(Float.self) { $0 }
             case .float16: return load(UInt16.self) { Float16Bits.float($0) }
             case .bfloat16: return load(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
             case .float64: return load(Double.self) { Float($0) }
@@ -126,22 +171,34 @@ public struct Safetensors: Sendable {
         }
     }
 
+    /// The same of a tensor that must hold numbers only.
+    ///
+    /// - Throws: `Failure(.badData)` naming the first element that is NaN or infinite
+    public func finiteFloats(_ name: String) throws -> [Float] {
+        let values = try floats(name)
+        if let place = values.firstNonFinite {
+            throw Failure(
+                .badData, path, "tensor \(name) is not finite: element \(place) is \(values[place])",
+                remedy: "Take a checkpoint from before the weights diverged, or fetch the file again")
+        }
+        return values
+    }
+
     /// - Throws: `Failure(.badData)` when the tensor does not hold integers.
     public func integers(_ name: String) throws -> [Int] {
-        let entry = try entry(name)
-        return try data.withUnsafeBytes { bytes in
-            let base = UnsafeRawBufferPointer(rebasing: bytes[entry.range])
+        let (entry, element) = try known(name)
+        return try entry.file.read(entry.range.lowerBound, entry.range.count).withUnsafeBytes { base in
             func load<Value: BinaryInteger>(_: Value.Type) -> [Int] {
                 (0..<entry.count).map {
                     Int(base.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Value>.size, as: Value.self))
                 }
             }
-            switch entry.element {
+            switch element {
             case .int32: return load(Int32.self)
             case .int64: return load(Int64.self)
             case .uint8: return load(UInt8.self)
             case .float32, .float16, .bfloat16, .float64:
-                throw Failure(.badData, path, "tensor \(name) holds \(entry.element.rawValue), integers are needed")
+                throw Failure(.badData, path, "tensor \(name) holds \(entry.typeName), integers are needed")
             }
         }
     }
@@ -149,6 +206,11 @@ public struct Safetensors: Sendable {
     public func tensor(_ name: String, on device: any Device) throws -> Tensor {
         device.tensor(try floats(name), shape: try entry(name).shape)
     }
+}
+
+extension String {
+    /// A folder's path that "/" and a name may follow.
+    fileprivate var nonEmptyFolder: String { isEmpty ? "." : self }
 }
 
 /// A tensor on its way into a file.

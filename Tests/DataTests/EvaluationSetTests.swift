@@ -19,7 +19,7 @@ import Testing
     func labels() throws {
         try Places.withFolder { folder in
             try AtomicFile.write("[[2, 0], [], [1]]", to: folder + "/labels.json")
-            try AtomicFile.makeFolder(folder + "/val")
+            try Files.makeFolder(folder + "/val")
             for number in 1...3 {
                 try AtomicFile.write(picture.jpeg(), to: "\(folder)/val/ILSVRC2012_val_0000000\(number).JPEG")
             }

@@ -9,7 +9,7 @@ import Testing
     private func failures(_ folder: String, allowIncomplete: Bool) throws -> [String] {
         let vocabulary = cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz"
         try #require(
-            FileManager.default.fileExists(atPath: vocabulary), "the CLIP vocabulary is missing: run scripts/setup")
+            Files.exists(vocabulary), "the CLIP vocabulary is missing: run scripts/setup")
         let doctor = Doctor(folder: folder, device: CPUDevice(), clipVocabulary: vocabulary)
         var failures: [String] = []
         try doctor.run { result in

@@ -28,7 +28,7 @@ import Testing
         let tiny = try TinyRun(in: folder)
         let train = try Program.run("train", tiny.recipe, "--run", folder + "/seed", "--until", "4")
         #expect(train.code == 0, "\(train.error)")
-        #expect(!FileManager.default.fileExists(atPath: folder + "/seed/model"))
+        #expect(!Files.exists(folder + "/seed/model"))
     }
 
     @Test("One expert is plain continued training, bit for bit")
@@ -70,7 +70,7 @@ import Testing
             #expect(eval.code == 0 && eval.out.contains("regret"), "\(eval.error)")
             let result = try JSON(file: folder + "/whole/evals/scenes-retrieval.json")
             #expect(result["experts"]?["alone"]?.array?.count == 2)
-            #expect(FileManager.default.fileExists(atPath: folder + "/whole/report.html"))
+            #expect(Files.exists(folder + "/whole/report.html"))
             try AtomicFile.write("a red circle\n", to: folder + "/q.txt")
             let embed = try Program.run(
                 "embed", "--model", folder + "/whole", "--texts", folder + "/q.txt", "--out", folder + "/q.safetensors")

@@ -20,14 +20,14 @@ import Testing
             let dry = try diptych("train", tiny.recipe, "--run", folder + "/run", "--dry-run")
             #expect(dry.code == 0, "\(dry.error)")
             #expect(dry.out.contains("12 steps of 16"))
-            #expect(FileManager.default.fileExists(atPath: folder + "/run.first-batch.html"))
+            #expect(Files.exists(folder + "/run.first-batch.html"))
             let train = try diptych("train", tiny.recipe, "--run", folder + "/run")
             #expect(train.code == 0, "\(train.error)")
             for name in [
                 "recipe.yaml", "metrics.jsonl", "model/open_clip_config.json", "model/tokenizer/card.yaml",
                 "evals/scenes-retrieval.json",
             ] {
-                #expect(FileManager.default.fileExists(atPath: "\(folder)/run/\(name)"), "\(name)")
+                #expect(Files.exists("\(folder)/run/\(name)"), "\(name)")
             }
             let report = try diptych("report", folder + "/run")
             #expect(report.out == folder + "/run/report.html\n")
@@ -95,7 +95,7 @@ import Testing
                 "embed", "--model", folder + "/run/model", "--texts", tiny.recipe, "--out", folder + "/x.safetensors")
             #expect(result.code == 65)
             #expect(result.error.contains("has shape [16, 16], the configuration needs [16, 24]"), "\(result.error)")
-            #expect(!FileManager.default.fileExists(atPath: folder + "/x.safetensors"))
+            #expect(!Files.exists(folder + "/x.safetensors"))
         }
     }
 

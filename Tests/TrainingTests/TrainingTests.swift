@@ -84,7 +84,7 @@ import Training
             }
             #expect(failure?.subject.hasPrefix("step ") == true)
             #expect(failure?.problem.contains("scene-") == true)
-            #expect(FileManager.default.fileExists(atPath: folder + "/run/checkpoints/step-1/state.json"))
+            #expect(Files.exists(folder + "/run/checkpoints/step-1/state.json"))
         }
     }
 

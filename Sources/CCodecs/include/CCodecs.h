@@ -1,5 +1,5 @@
-// Image files to RGB bytes and back, through libjpeg, libpng and libwebp. Their errors come back as
-// codes and sentences: nothing jumps out of here.
+// Image files to RGB bytes and back, through libjpeg, libpng, libwebp, giflib and libtiff; BMP and Netpbm by our own
+// readers. Errors come back as codes and sentences: nothing jumps out of here.
 #ifndef CCODECS_H
 #define CCODECS_H
 
@@ -20,6 +20,9 @@ typedef struct {
     uint8_t *extra;         // alpha or black, a byte a pixel; grey of 16 bits, low byte first
     int is_part;  // pixels are the part that was chosen
     uint8_t palette[768];   // CC_INDEXED, black for one bit: what an index of a padded border stands for
+    // Called with the number of pixels before they are allocated, where not null; may wait.
+    void (*admit)(void *context, int64_t pixels);
+    void *context;
 } cc_image;
 
 typedef struct {
@@ -37,6 +40,11 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
                    void *context, cc_image *image);
 int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
 int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
+// The first frame, the first page.
+int cc_decode_gif(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
+int cc_decode_tiff(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
+int cc_decode_bmp(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
+int cc_decode_pnm(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image);
 // CMYK of a pixel to RGB, as PIL
 void cc_cmyk_to_rgb(const uint8_t *cmy, const uint8_t *black, size_t pixels, uint8_t *rgb);
 // out is allocated; free with cc_free

@@ -52,7 +52,7 @@ struct ExpertsJob {
         self.folder = folder
         self.device = device
         let dense = recipe.seedRun + "/recipe.yaml"
-        guard FileManager.default.fileExists(atPath: dense) else {
+        guard Files.exists(dense) else {
             throw Failure(
                 .inputMissing, recipe.seedRun, "is no run folder: it has no recipe.yaml",
                 remedy: "seed_run names a dense run, stopped by diptych train --until")
@@ -64,13 +64,13 @@ struct ExpertsJob {
                 remedy: "Name the dense run it came from")
         }
         let own = folder + "/recipe.yaml"
-        if FileManager.default.fileExists(atPath: own) {
+        if Files.exists(own) {
             try recipe.file.requireSame(as: own, except: ["about", "router", "evaluations"])
         }
     }
 
     private func claim() throws {
-        try AtomicFile.makeFolder(folder)
+        try Files.makeFolder(folder)
         try AtomicFile.write(recipe.file.text(), to: folder + "/recipe.yaml")
     }
 
@@ -135,7 +135,7 @@ struct ExpertsJob {
                 .usage, folder, "is planned already", remedy: "Choose another folder with --run, or remove this one")
         }
         let clustersPath = folder + "/clusters"
-        if recipe.split == .clusters, !FileManager.default.fileExists(atPath: clustersPath) { try cluster() }
+        if recipe.split == .clusters, !Files.exists(clustersPath) { try cluster() }
         try claim()
         let checkpoints = RunFolder.checkpoints(in: recipe.seedRun)
         let wanted = recipe.seedStep
@@ -199,7 +199,7 @@ struct ExpertsJob {
             throw Failure(.usage, "--only \(only)", "the folder has experts \(experts.map(\.index))")
         }
         for expert in experts where !expert.isTrained && (only ?? expert.index) == expert.index {
-            let isBegun = FileManager.default.fileExists(atPath: expert.run + "/recipe.yaml")
+            let isBegun = Files.exists(expert.run + "/recipe.yaml")
             let trainer = try Trainer(Recipe(expert.recipe), run: expert.run, resume: isBegun, on: device)
             try trainer.run(title: "expert \(expert.index)")
         }

@@ -119,7 +119,7 @@ struct ExpertsEval: DiptychCommand {
             try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images)
         }
         let models = try Ensemble(folder, ensemble.options, on: machine.device())
-        try AtomicFile.makeFolder(folder + "/evals")
+        try Files.makeFolder(folder + "/evals")
         var names: [String: Int] = [:]
         for evaluator in evaluators {
             let result = try evaluator.shown(models, audit: true)
@@ -148,7 +148,7 @@ struct ExpertsMerge: DiptychCommand {
 
     func execute() throws {
         let experts = try Ensemble(folder, isRouted: false, on: CPUDevice()).members
-        guard !FileManager.default.fileExists(atPath: out) else {
+        guard !Files.exists(out) else {
             throw Failure(.usage, out, "exists already", remedy: "Give --out a new name")
         }
         try AtomicFile.writeFolder(out) { target in
@@ -178,7 +178,7 @@ struct ExpertsRepack: DiptychCommand {
         guard let own = try ExpertsFolder(folder).experts.first(where: { $0.index == expert }) else {
             throw Failure(.usage, "--expert \(expert)", "\(folder) has no such expert")
         }
-        guard !FileManager.default.fileExists(atPath: out) else {
+        guard !Files.exists(out) else {
             throw Failure(.usage, out, "exists already", remedy: "Give --out a new name")
         }
         let setup = try TrainingSetup(Recipe(own.recipe))

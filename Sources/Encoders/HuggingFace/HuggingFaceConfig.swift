@@ -16,21 +16,25 @@ enum HuggingFaceConfig {
     /// - Throws: `Failure(.badData)` naming the key that does not fit.
     static func modelConfig(_ config: JSON, path: String) throws -> JSON {
         let isSigLIP = try isSigLIP(config, path: path)
-        let image = Reader(config["vision_config"], path: path, section: "vision_config")
-        let text = Reader(config["text_config"], path: path, section: "text_config")
+        // transformers: sizes given as *_config_dict, as old files have them, count before those in *_config.
+        func tower(_ name: String) -> Reader {
+            let old = isSigLIP ? nil : config["\(name)_config_dict"]
+            return Reader(
+                old?.object == nil ? config["\(name)_config"] : old, path: path,
+                section: old?.object == nil ? "\(name)_config" : "\(name)_config_dict")
+        }
+        let (image, text) = (tower("vision"), tower("text"))
         return isSigLIP
             ? try siglip(config, image, text, path: path) : try clip(config, image, text, path: path)
     }
 
     private static func clip(_ config: JSON, _ image: Reader, _ text: Reader, path: String) throws -> JSON {
         let activation = try image.activation(default: "quick_gelu")
-        guard try text.activation(default: "quick_gelu") == activation else {
-            throw Failure(.badData, path, "hidden_act differs between the towers, which open_clip has no form for")
-        }
+        let textActivation = try text.activation(default: "quick_gelu")
         let width = image.integer("hidden_size", 768)
         let heads = image.integer("num_attention_heads", 12)
-        guard heads > 0, width % heads == 0 else {
-            throw Failure(.badData, path, "vision_config.num_attention_heads does not divide hidden_size")
+        guard heads > 0, width > 0, width % heads == 0 else {
+            throw Failure(.badData, path, "\(image.section).num_attention_heads does not divide hidden_size")
         }
         var vision: [String: JSON] = [
             "image_size": image["image_size"] ?? 224, "layers": .integer(image.integer("num_hidden_layers", 12)),
@@ -61,7 +65,10 @@ enum HuggingFaceConfig {
                 words["norm_kwargs"] = ["eps": .number(epsilon)]
             }
         }
-        if activation == "tanh" {
+        if activation != textActivation {
+            vision["hidden_act"] = .string(activation == "tanh" ? "gelu_pytorch_tanh" : activation)
+            words["hidden_act"] = .string(textActivation == "tanh" ? "gelu_pytorch_tanh" : textActivation)
+        } else if activation == "tanh" {
             vision["act_kwargs"] = ["approximate": "tanh"]
             words["act_kwargs"] = ["approximate": "tanh"]
         }
@@ -69,7 +76,7 @@ enum HuggingFaceConfig {
             "embed_dim": .integer(config["projection_dim"]?.integer ?? 512), "vision_cfg": .object(vision),
             "text_cfg": .object(words),
         ]
-        if activation == "quick_gelu" { model["quick_gelu"] = true }
+        if activation == "quick_gelu", textActivation == activation { model["quick_gelu"] = true }
         return .object(model)
     }
 
@@ -87,7 +94,7 @@ enum HuggingFaceConfig {
         guard epsilons == [1e-6, 1e-6] else {
             throw Failure(.badData, path, "layer_norm_eps \(epsilons) is not SigLIP's 1e-6")
         }
-        let patch = image.integer("patch_size", 16)
+        let patch = try image.positive("patch_size", 16)
         let side = image.integer("image_size", 224)
         let layers = image.integer("num_hidden_layers", 12)
         let heads = image.integer("num_attention_heads", 12)
@@ -216,6 +223,12 @@ enum HuggingFaceConfig {
         subscript(key: String) -> JSON? { json?[key].flatMap { $0.isNull ? nil : $0 } }
         func integer(_ key: String, _ fallback: Int) -> Int { self[key]?.integer ?? fallback }
 
+        func positive(_ key: String, _ fallback: Int) throws -> Int {
+            let value = integer(key, fallback)
+            guard value > 0 else { throw Failure(.badData, path, "\(section).\(key): \(value) is not positive") }
+            return value
+        }
+
         func activation(default fallback: String) throws -> String {
             switch self["hidden_act"]?.string ?? fallback {
             case "quick_gelu": return "quick_gelu"
@@ -227,7 +240,7 @@ enum HuggingFaceConfig {
 
         /// The ratio that gives this width back when multiplied and cut.
         func mlpRatio(_ width: Int, _ mlpWidth: Int) -> JSON {
-            guard width > 0 else { return 4 }
+            guard width > 0, (1...1 << 20).contains(mlpWidth), width < 1 << 20 else { return .integer(-1) }  // refused when it is read
             var ratio = Double(mlpWidth) / Double(width)
             while Int(Double(width) * ratio) < mlpWidth { ratio = ratio.nextUp }
             return .number(ratio)

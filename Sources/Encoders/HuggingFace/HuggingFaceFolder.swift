@@ -16,11 +16,13 @@ public struct HuggingFaceFolder: Sendable {
     /// `preprocess_cfg` for the same pixels.
     public let preprocess: JSON
     public let isSigLIP: Bool
+    /// What a person should know of how it was read.
+    public let notes: [String]
 
     /// Whether a folder is one of these rather than one of open_clip's.
     public static func stands(at path: String) -> Bool {
-        !FileManager.default.fileExists(atPath: path + "/" + ModelFolder.configName)
-            && FileManager.default.fileExists(atPath: path + "/" + configName)
+        !Files.exists(path + "/" + ModelFolder.configName)
+            && Files.exists(path + "/" + configName)
     }
 
     /// Reads the configuration, not yet the weights.
@@ -32,25 +34,34 @@ public struct HuggingFaceFolder: Sendable {
         let config = try JSON(file: file)
         isSigLIP = try HuggingFaceConfig.isSigLIP(config, path: file)
         blueprint = try Blueprint(HuggingFaceConfig.modelConfig(config, path: file), path: file)
-        let settings = path + "/" + Self.preprocessName
-        preprocess = try Self.preprocess(
-            FileManager.default.fileExists(atPath: settings) ? JSON(file: settings) : .object([:]), path: settings,
-            side: blueprint.vision.height, isSigLIP: isSigLIP)
+        let processor = try HuggingFaceProcessor(
+            folder: path, side: (blueprint.vision.height, blueprint.vision.width), isSigLIP: isSigLIP)
+        (preprocess, notes) = (processor.preprocess, processor.notes)
     }
 
-    /// - Throws: `Failure(.badData)` naming the tensor that is missing, left over or of another shape.
-    public func load(on device: any Device) throws -> DualEncoder {
-        let file = try Safetensors(path + "/" + Self.weightsName)
+    /// The weight file, or the index of one in pieces.
+    private func weights() throws -> String {
+        let candidates = [Self.weightsName, Self.weightsName + ".index.json"].map { path + "/" + $0 }
+        if let found = candidates.first(where: { Files.isFile($0) }) { return found }
+        if let pickled = try Files.names(in: path).first(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".bin.index.json") }) {
+            throw Failure(
+                .badData, path + "/" + pickled, "is a pickled PyTorch file, which this version does not read",
+                remedy: "Convert it once with transformers: CLIPModel.from_pretrained(FOLDER).save_pretrained(FOLDER)")
+        }
+        throw Failure(.inputMissing, candidates[0], "no such file", remedy: "The folder holds no weights")
+    }
+
+    /// - Returns: also which tensors nobody reads
+    /// - Throws: `Failure(.badData)` naming the tensor that is missing, not finite or of another shape.
+    public func load(on device: any Device) throws -> (model: DualEncoder, notes: [String]) {
+        let file = try Safetensors(weights())
         let model = try DualEncoder(
             HuggingFaceParameters(file: file, device: device, isSigLIP: isSigLIP), blueprint)
         let used = Set(model.state.flatMap { Counterpart($0.name, isSigLIP: isSigLIP)?.names ?? [] })
         let extra = file.names.filter { !used.contains($0) && !$0.hasSuffix("position_ids") }
-        guard extra.isEmpty else {
-            throw Failure(
-                .badData, file.path,
-                "holds tensors this configuration has no place for: \(extra.prefix(3).joined(separator: ", "))")
-        }
-        return model
+        guard !extra.isEmpty else { return (model, []) }
+        let list = extra.prefix(3).joined(separator: ", ") + (extra.count > 3 ? ", ..." : "")
+        return (model, ["\(file.path): \(extra.count) tensors that the model has no use for are not read: \(list)"])
     }
 
     /// - Throws: `Failure(.usage)` about `path` when neither CLIPModel nor SiglipModel can hold the model.
@@ -113,28 +124,6 @@ public struct HuggingFaceFolder: Sendable {
         return (0..<columns).flatMap { column in (0..<rows).map { values[$0 * columns + column] } }
     }
 
-    private static func preprocess(_ json: JSON, path: String, side: Int, isSigLIP: Bool) throws -> JSON {
-        let half: JSON = [0.5, 0.5, 0.5]
-        let mean = json["image_mean"] ?? (isSigLIP ? half : [0.48145466, 0.4578275, 0.40821073])
-        let deviation = json["image_std"] ?? (isSigLIP ? half : [0.26862954, 0.26130258, 0.27577711])
-        let filter: String
-        switch json["resample"]?.integer ?? 3 {
-        case 2: filter = "bilinear"
-        case 3: filter = "bicubic"
-        case let other: throw Failure(.badData, path, "resample \(other) is not bilinear (2) or bicubic (3)")
-        }
-        if let edge = json["size"]?["shortest_edge"]?.integer, edge != side {
-            throw Failure(
-                .badData, path,
-                "size.shortest_edge is \(edge), the model takes \(side): a margin around the crop is not built")
-        }
-        let isSquashed = json["size"]?["shortest_edge"] == nil && (json["size"]?["height"] != nil || isSigLIP)
-        return [
-            "size": .integer(side), "mode": "RGB", "mean": mean, "std": deviation, "interpolation": .string(filter),
-            "resize_mode": isSquashed ? "squash" : "shortest", "fill_color": 0,
-        ]
-    }
-
     private static func preprocessorConfig(_ preprocess: JSON, blueprint: Blueprint, isSigLIP: Bool) -> JSON {
         let (height, width) = (blueprint.vision.height, blueprint.vision.width)
         let size: JSON = ["height": .integer(height), "width": .integer(width)]
@@ -185,7 +174,7 @@ private struct HuggingFaceParameters: ParameterSource {
                 .badData, file.path, "tensor \(name) has shape \(shape), which the configuration has no place for",
                 remedy: "The weights belong to another configuration")
         }
-        return try file.floats(name)
+        return try file.finiteFloats(name)
     }
 
     /// Shapes that differ by axes of 1 only hold the same values in the same order.

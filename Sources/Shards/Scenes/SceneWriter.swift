@@ -11,7 +11,7 @@ extension SceneRules {
         count: Int, seed: UInt64, to folder: String, shardSize: Int = 2000, threads: Int,
         progress: @Sendable (Int) -> Void = { _ in }
     ) throws {
-        try AtomicFile.makeFolder(folder)
+        try Files.makeFolder(folder)
         let chosen = try numbers(count, seed: seed)
         for (shard, start) in stride(from: 0, to: count, by: shardSize).enumerated() {
             let numbers = chosen[start..<min(count, start + shardSize)]
@@ -73,7 +73,7 @@ extension SceneRules {
             drawn.deallocate()
         }
         nonisolated(unsafe) let slots = drawn
-        DispatchQueue.concurrentPerform(iterations: parts.count) { part in
+        inParallel(parts.count) { part in
             slots[part] = parts[part].map { number in
                 let scene = scene(number, seed: seed)
                 return Drawn(

@@ -1,0 +1,47 @@
+#include "codec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cc_fail(cc_image *image, int code, const char *message) {
+    snprintf(image->message, sizeof image->message, "%s", message);
+    return code;
+}
+
+void cc_admit(cc_image *image, int64_t pixels) {
+    if (image->admit) image->admit(image->context, pixels);
+}
+
+int cc_begin(cc_image *image, int64_t width, int64_t height, int64_t limit) {
+    image->pixels = image->extra = NULL;
+    image->kind = CC_RGB;
+    memset(image->palette, 0, sizeof image->palette);
+    if (width > limit || height > limit || width * height > limit) {
+        snprintf(image->message, sizeof image->message, "%lldx%lld pixels", (long long)width, (long long)height);
+        return CC_TOO_LARGE;
+    }
+    cc_admit(image, width * height);
+    image->width = (int)width;
+    image->height = (int)height;
+    image->pixels = malloc((size_t)(width * height) * 3);
+    return image->pixels ? CC_OK : cc_fail(image, CC_MEMORY, "out of memory");
+}
+
+int cc_abandon(cc_image *image, int code, const char *message) {
+    free(image->pixels);
+    free(image->extra);
+    image->pixels = image->extra = NULL;
+    return cc_fail(image, code, message);
+}
+
+int cc_is_grey(const uint8_t *palette, size_t entries) {
+    for (size_t i = 0; i < entries; i++) {
+        uint8_t grey = entries == 2 ? (uint8_t)(255 * i) : (uint8_t)i;
+        for (int k = 0; k < 3; k++)
+            if (palette[3 * i + (size_t)k] != grey) return 0;
+    }
+    return 1;
+}
+
+void cc_free(void *memory) { free(memory); }

@@ -1,0 +1,150 @@
+import Foundation
+import Support
+
+/// transformers' settings of an image processor, as open_clip's `preprocess_cfg` for the same pixels. What makes other
+/// pixels and cannot be had is refused by its key.
+struct HuggingFaceProcessor {
+    /// `preprocess_cfg`
+    let preprocess: JSON
+    let notes: [String]
+
+    private static let benign: Set<String> = [
+        "image_processor_type", "feature_extractor_type", "processor_class", "do_convert_rgb", "_valid_processor_keys",
+        "data_format", "input_data_format", "device", "default_to_square", "disable_grouping", "return_tensors",
+        "size_divisor", "auto_map", "image_seq_length",
+    ]
+    private static let read: Set<String> = [
+        "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor", "do_normalize",
+        "image_mean", "image_std",
+    ]
+
+    /// - Throws: `Failure(.badData)` naming file and key
+    init(folder: String, side: (height: Int, width: Int), isSigLIP: Bool) throws {
+        let nested = folder + "/processor_config.json"
+        let own = folder + "/" + HuggingFaceFolder.preprocessName
+        let inside = Files.exists(nested) ? try JSON(file: nested)["image_processor"] : nil
+        if let inside, inside.object != nil {  // transformers 5 writes them here, and looks here first
+            self = try HuggingFaceProcessor(inside, path: nested, side: side, isSigLIP: isSigLIP)
+        } else if Files.exists(own) {
+            self = try HuggingFaceProcessor(JSON(file: own), path: own, side: side, isSigLIP: isSigLIP)
+        } else {
+            let family = isSigLIP ? "SigLIP" : "CLIP"
+            preprocess = Self.standard(isSigLIP: isSigLIP, side: side.height)
+            notes = [
+                "\(folder): no \(HuggingFaceFolder.preprocessName) and no processor_config.json; \(family)'s own "
+                    + "preprocessing at \(side.height) pixels is taken"
+            ]
+        }
+    }
+
+    private static let half: JSON = [0.5, 0.5, 0.5]
+    private static let clipMean: JSON = [0.48145466, 0.4578275, 0.40821073]
+    private static let clipDeviation: JSON = [0.26862954, 0.26130258, 0.27577711]
+
+    private static func standard(isSigLIP: Bool, side: Int) -> JSON {
+        [
+            "size": .integer(side), "mode": "RGB", "mean": isSigLIP ? half : clipMean,
+            "std": isSigLIP ? half : clipDeviation, "interpolation": "bicubic",
+            "resize_mode": isSigLIP ? "squash" : "shortest", "fill_color": 0,
+        ]
+    }
+
+    private init(_ json: JSON, path: String, side: (height: Int, width: Int), isSigLIP modelIsSigLIP: Bool) throws {
+        func refuse(_ key: String, _ why: String) -> Failure {
+            Failure(.badData, path, "\(key): \(json[key]?.text() ?? "absent"), \(why)")
+        }
+        func value(_ key: String) -> JSON? { json[key].flatMap { $0.isNull ? nil : $0 } }
+        func flag(_ key: String, _ fallback: Bool) throws -> Bool {
+            guard let found = value(key) else { return fallback }
+            guard let flag = found.bool else { throw refuse(key, "true or false is needed") }
+            return flag
+        }
+        guard let members = json.object else { throw Failure(.badData, path, "holds no object") }
+        for (key, found) in members.sorted(by: { $0.key < $1.key }) where !found.isNull {
+            let isOff = found.bool == false
+            guard Self.read.contains(key) || Self.benign.contains(key) || isOff else {
+                throw refuse(key, "a setting that this version does not know")
+            }
+        }
+        let isSigLIP = try Self.family(value("image_processor_type") ?? value("feature_extractor_type"), path)
+            ?? modelIsSigLIP
+        guard try flag("do_resize", true) else { throw refuse("do_resize", "images that are not resized are not built") }
+        guard try flag("do_rescale", true) else { throw refuse("do_rescale", "values up to 255 are not built") }
+        if let factor = value("rescale_factor") {
+            guard let number = factor.number, abs(number * 255 - 1) < 1e-6 else {
+                throw refuse("rescale_factor", "only 1/255 is built")
+            }
+        }
+        let isNormalized = try flag("do_normalize", true)
+        func triple(_ key: String, _ fallback: JSON) throws -> JSON {
+            guard let found = value(key) else { return fallback }
+            guard found.array?.compactMap(\.number).count == 3 else { throw refuse(key, "three numbers are needed") }
+            return found
+        }
+        let filter: String
+        switch value("resample").map({ $0.integer }) ?? 3 {
+        case 2: filter = "bilinear"
+        case 3: filter = "bicubic"
+        default: throw refuse("resample", "only bilinear (2) and bicubic (3) are built")
+        }
+        let isSquashed = try Self.isSquashed(value("size"), side, isSigLIP, refuse)
+        if !isSigLIP {
+            if try flag("do_center_crop", true) {
+                try Self.requireCrop(value("crop_size"), side, refuse)
+            } else if !isSquashed {
+                throw refuse("do_center_crop", "images whose long side is not cut do not fit the model")
+            }
+        }
+        preprocess = [
+            "size": .integer(side.height), "mode": "RGB",
+            "mean": isNormalized ? try triple("image_mean", isSigLIP ? Self.half : Self.clipMean) : [0, 0, 0],
+            "std": isNormalized ? try triple("image_std", isSigLIP ? Self.half : Self.clipDeviation) : [1, 1, 1],
+            "interpolation": .string(filter), "resize_mode": isSquashed ? "squash" : "shortest", "fill_color": 0,
+        ]
+        notes = []
+    }
+
+    /// Whether the class named is SigLIP's; nil where none is named.
+    private static func family(_ type: JSON?, _ path: String) throws -> Bool? {
+        switch type?.string {
+        case nil: return nil
+        case "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor": return false
+        case "SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil": return true
+        case let other?:
+            throw Failure(
+                .badData, path, "image_processor_type: \(other) is not one this version reads (CLIP's and SigLIP's)")
+        }
+    }
+
+    /// Whether both sides become the model's, or the shortest does. A number is the shortest side to CLIP's class, a
+    /// square to SigLIP's.
+    private static func isSquashed(
+        _ size: JSON?, _ side: (height: Int, width: Int), _ isSigLIP: Bool, _ refuse: (String, String) -> Failure
+    ) throws -> Bool {
+        let wanted = "the model takes \(side.height) x \(side.width)"
+        if let height = size?["height"], let width = size?["width"] {
+            guard height.integer == side.height, width.integer == side.width else {
+                throw refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
+            }
+            return true
+        }
+        if size?.object != nil, isSigLIP || size?["shortest_edge"] == nil {
+            throw refuse("size", isSigLIP ? "height and width are needed" : "height and width or shortest_edge are needed")
+        }
+        let edge = (size?["shortest_edge"] ?? size).map { $0.integer } ?? 224
+        guard edge == side.height, side.height == side.width else {
+            throw refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
+        }
+        return isSigLIP
+    }
+
+    private static func requireCrop(
+        _ crop: JSON?, _ side: (height: Int, width: Int), _ refuse: (String, String) -> Failure
+    ) throws {
+        let height = (crop?["height"] ?? crop).map { $0.integer } ?? 224
+        let width = (crop?["width"] ?? crop).map { $0.integer } ?? 224
+        guard height == side.height, width == side.width else {
+            throw refuse("crop_size", "the model takes \(side.height) x \(side.width)")
+        }
+    }
+}

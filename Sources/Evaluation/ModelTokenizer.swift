@@ -1,0 +1,152 @@
+import Encoders
+import Foundation
+import Support
+import Tokenization
+
+/// Finds the tokenizer that a model folder says is its own. None is ever taken because its ids happen to fit: CLIP's byte
+/// pairs only where the folder says CLIP's.
+public struct ModelTokenizer {
+    private let folder: String
+    private let blueprint: Blueprint
+
+    public init(folder: String, blueprint: Blueprint) {
+        self.folder = folder
+        self.blueprint = blueprint
+    }
+
+    private var text: JSON? { blueprint.config["text_cfg"] }
+    private var isHuggingFace: Bool { HuggingFaceFolder.stands(at: folder) }
+
+    /// - Throws: `Failure` naming the tokenizer that is missing or not read
+    func load() throws -> any Tokenizer {
+        let tokenizer = try find()
+        try check(tokenizer)
+        return tokenizer
+    }
+
+    /// Whether a tokenizer goes with the model: its ids fit, and it cleans texts as `tokenizer_kwargs` says.
+    ///
+    /// - Throws: `Failure(.badData)` saying what does not fit
+    public func check(_ tokenizer: any Tokenizer) throws {
+        guard tokenizer.vocabularySize <= blueprint.text.vocabulary else {
+            throw Failure(
+                .badData, folder,
+                "the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is \(blueprint.text.vocabulary)",
+                remedy: "Take the tokenizer it was trained with, or another vocab_size")
+        }
+        if let wanted = try Self.cleaning(of: blueprint.config, path: folder), let own = tokenizer.textCleaning,
+            own != wanted
+        {
+            throw Failure(
+                .badData, folder,
+                "tokenizer_kwargs.clean is \(wanted.rawValue), the tokenizer cleans texts as \(own.rawValue)",
+                remedy: "Take one with \"cleaning: \(wanted.rawValue)\" in its card.yaml, or correct text_cfg")
+        }
+    }
+
+    /// `tokenizer_kwargs` of open_clip, of which `clean` is honoured; what else changes ids is refused by its name.
+    private static func cleaning(of config: JSON, path: String) throws -> TextCleaning? {
+        let text = config["text_cfg"]
+        func refuse(_ key: String, _ value: JSON) -> Failure {
+            Failure(.badData, path, "text_cfg.\(key): \(value.text()) is not built")
+        }
+        if let mode = text?["tokenizer_mode"], !mode.isNull, mode.string != "" { throw refuse("tokenizer_mode", mode) }
+        var cleaning: TextCleaning?
+        for (key, value) in (text?["tokenizer_kwargs"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
+            let isOff = value.isNull || value.bool == false || value.string == "" || value.array?.isEmpty == true
+            if key == "clean", let word = value.string {
+                guard let known = TextCleaning(rawValue: word), known != .none else {
+                    throw refuse("tokenizer_kwargs.clean", value)
+                }
+                cleaning = known
+            } else if !isOff {
+                throw refuse("tokenizer_kwargs.\(key)", value)
+            }
+        }
+        return cleaning
+    }
+
+    private func find() throws -> any Tokenizer {
+        let own = folder + "/tokenizer"
+        if Files.exists(own + "/card.yaml") { return try TokenizerCard(own).load() }
+        let file = folder + "/tokenizer_config.json"
+        let settings = Files.exists(file) ? try JSON(file: file) : nil
+        let named = settings?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
+        let hubName = text?["hf_tokenizer_name"]?.string ?? ""
+        switch named {
+        case "CLIPTokenizer":
+            try requireCLIPVocabulary()
+            return try clip()
+        case "SiglipTokenizer", "T5Tokenizer": return try sentencePiece(settings)
+        case "BertTokenizer" where blueprint.text.sentence != nil: return try TokenizerCard(folder).load()
+        case let other?: throw unread("its tokenizer_config.json names \(other)")
+        case nil: break
+        }
+        let isSigLIP = isHuggingFace ? blueprint.initialLogitBias != nil : !hubName.isEmpty
+        if isSigLIP, Files.exists(folder + "/spiece.model") { return try sentencePiece(settings) }
+        guard hubName.isEmpty || hubName.hasPrefix("openai/clip-vit") else {
+            throw unread("it needs \(hubName), which does not stand in its folder")
+        }
+        guard !isHuggingFace || !isSigLIP else { throw unread("a SigLIP model's spiece.model is not there") }
+        guard blueprint.text.sentence == nil else { throw unread("its text tower is a BERT encoder") }
+        guard blueprint.text.vocabulary == Self.clipVocabulary else {
+            throw unread("its vocab_size of \(blueprint.text.vocabulary) is not that of CLIP's byte pairs")
+        }
+        try requireCLIPVocabulary()
+        return try clip()
+    }
+
+    private static let clipVocabulary = 49408
+
+    private func unread(_ why: String) -> Failure {
+        Failure(
+            .inputMissing, folder, "the model's tokenizer is not known: \(why)",
+            remedy: "Pass the one it was trained with: --tokenizer FOLDER (with a card.yaml)")
+    }
+
+    private func clip() throws -> any Tokenizer {
+        let vocabulary = BPETokenizer.installedVocabulary
+        guard Files.exists(vocabulary) else {
+            throw Failure(.inputMissing, vocabulary, "CLIP's vocabulary is not installed", remedy: "Run scripts/setup")
+        }
+        return try BPETokenizer(
+            vocabulary: vocabulary, cleaning: Self.cleaning(of: blueprint.config, path: folder) ?? .lower)
+    }
+
+    /// A folder that says CLIPTokenizer may still hold other merges.
+    private func requireCLIPVocabulary() throws {
+        let vocabulary = BPETokenizer.installedVocabulary
+        guard Files.exists(vocabulary) else { return }
+        let theirs: [String]
+        if Files.exists(folder + "/merges.txt") {
+            theirs = try TextLines.read(folder + "/merges.txt").filter { !$0.hasPrefix("#version") && !$0.isEmpty }
+        } else if Files.exists(folder + "/tokenizer.json") {
+            let model = try JSON(file: folder + "/tokenizer.json")["model"]
+            theirs = (model?["merges"]?.array ?? []).map { merge in
+                merge.string ?? (merge.array ?? []).compactMap(\.string).joined(separator: " ")
+            }
+        } else {
+            return
+        }
+        let merges = try BPETokenizer.merges(of: vocabulary)
+        guard theirs.count == merges.count, zip(theirs, merges).allSatisfy({ $0.isSameName(as: $1) }) else {
+            throw unread("its byte pairs are not CLIP's")
+        }
+    }
+
+    private func sentencePiece(_ settings: JSON?) throws -> any Tokenizer {
+        let file = folder + "/spiece.model"
+        guard Files.exists(file) else { throw unread("spiece.model is not there, and tokenizer.json is not read") }
+        /// A text, or {"content": text}.
+        func piece(_ key: String, _ fallback: String) -> String {
+            settings?[key]?.string ?? settings?[key]?["content"]?.string ?? fallback
+        }
+        let isT5 = settings?["tokenizer_class"]?.string?.hasPrefix("T5") == true
+        // open_clip's HFTokenizer collapses white space where nothing is said; SigLIP's own class also drops punctuation.
+        let cleaning =
+            try Self.cleaning(of: blueprint.config, path: folder) ?? (isHuggingFace ? .canonicalize : .whitespace)
+        return try SentencePieceTokenizer(
+            model: file, cleaning: cleaning, endPiece: piece("eos_token", "</s>"),
+            paddingPiece: piece("pad_token", isT5 ? "<pad>" : "</s>"))
+    }
+}

@@ -1,0 +1,23 @@
+import Support
+
+/// Faults by reason, with one example of each.
+public struct FaultTally: Sendable, Equatable {
+    public private(set) var counts: [String: Int] = [:]
+    public private(set) var examples: [String: String] = [:]
+    public var seen = 0
+
+    public init() {}
+
+    public var total: Int { counts.values.reduce(0, +) }
+
+    public mutating func add(_ reason: String, example: String) {
+        counts[reason, default: 0] += 1
+        if examples[reason] == nil { examples[reason] = example.shownName }
+    }
+
+    /// "3 truncated image (first: a/b.tar: 0012), 1 empty caption (...)"
+    public var summary: String {
+        counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { "\($0.value) \($0.key) (first: \(examples[$0.key] ?? "?"))" }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,33 @@
+import Foundation
+
+/// The lines of a text file: ended by LF or CRLF, by nothing else.
+public enum TextLines {
+    /// UTF-8 texts of all lines, empty ones too, without what follows the last line end; a byte order mark is dropped.
+    ///
+    /// - Throws: `Failure(.badData)` naming the first line that is no UTF-8
+    public static func read(_ path: String) throws -> [String] { try split(readFile(path), path: path) }
+
+    public static func split(_ data: Data, path: String) throws -> [String] {
+        var texts: [String] = []
+        for line in bytes(of: data) {
+            guard let text = String(validating: line, as: UTF8.self) else {
+                throw Failure(
+                    .badData, "\(path):\(texts.count + 1)", "the line is no UTF-8",
+                    remedy: "Convert the file, such as with iconv -f latin1 -t utf-8")
+            }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// The same as bytes.
+    public static func bytes(of data: Data) -> [Data.SubSequence] {
+        var data = data
+        if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
+        var lines = data.split(separator: 0x0A, omittingEmptySubsequences: false).map {
+            $0.last == 0x0D ? $0.dropLast() : $0
+        }
+        if lines.last?.isEmpty == true { lines.removeLast() }
+        return lines
+    }
+}
