@@ -9,8 +9,8 @@ struct ImportCommand: DiptychCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Make a model folder of a Hugging Face one, or of one at another resolution.",
         discussion: """
-            Reads a transformers folder of a CLIPModel or SiglipModel (config.json, model.safetensors), or a model folder
-            of open_clip's form. Position embeddings are resized as open_clip does when it loads weights.
+            Reads a transformers folder of a CLIPModel or SiglipModel (config.json, model.safetensors or its pieces by
+            index), or a model folder of open_clip's form. Position embeddings are resized as open_clip does when it loads weights.
 
             EXAMPLES
               diptych import --from siglip-base-patch16-224 --out models/siglip-b16
@@ -29,8 +29,8 @@ struct ImportCommand: DiptychCommand {
     }
 
     func execute() throws {
-        let device = CPUDevice(threads: 1)
-        var (model, preprocess) = try DualEncoder.read(from, on: device)
+        var (model, preprocess, notes) = try DualEncoder.read(from, on: CPUDevice(threads: 1))
+        notes.forEach(say)
         if imageSize != nil || contextLength != nil {
             model = try model.resized(imageSize: imageSize, contextLength: contextLength, path: from)
             if let imageSize { preprocess = preprocess.setting("size", to: .integer(imageSize)) }
@@ -61,11 +61,12 @@ struct ExportCommand: DiptychCommand {
     @Option(help: "The folder to make; it must not exist.") var out: String
 
     func execute() throws {
-        let (source, preprocess) = try DualEncoder.read(model, on: CPUDevice(threads: 1))
+        let (source, preprocess, notes) = try DualEncoder.read(model, on: CPUDevice(threads: 1))
+        notes.forEach(say)
         try HuggingFaceFolder.check(source, path: model)
         try makeFolder(out) { folder in
             try HuggingFaceFolder.write(source, preprocess: preprocess, to: folder)
-            try copyTokenizer(from: model, to: folder)
+            if !Files.exists(model + "/tokenizer") { try copyTokenizer(from: model, to: folder) }
             try writeTokenizer(of: source, to: folder)
         }
         say("\(out): \(source.parameterCount) parameters")
@@ -98,13 +99,13 @@ private func makeFolder(_ path: String, _ fill: (String) throws -> Void) throws 
     try AtomicFile.writeFolder(path, fill)
 }
 
-/// A tokenizer goes where its model goes.
+/// A tokenizer goes where its model goes: its files, never links or what else may stand beside them.
 func copyTokenizer(from source: String, to folder: String) throws {
-    for name in ["tokenizer", "spiece.model"] where Files.exists("\(source)/\(name)") {
-        do {
-            try FileManager.default.copyItem(atPath: "\(source)/\(name)", toPath: "\(folder)/\(name)")
-        } catch {
-            throw Failure(.io, "\(source)/\(name)", "cannot be copied: \(error.localizedDescription)")
-        }
+    func copy(_ name: String) throws {
+        try AtomicFile.write(readFile("\(source)/\(name)"), to: "\(folder)/\(name)")
     }
+    let loose = ["spiece.model", "tokenizer_config.json", "tokenizer.json", "vocab.json", "merges.txt"]
+    for name in loose where Files.isFile("\(source)/\(name)") { try copy(name) }
+    guard Files.exists("\(source)/tokenizer/card.yaml") else { return }
+    try TokenizerCard(source + "/tokenizer").copy(to: folder + "/tokenizer")
 }

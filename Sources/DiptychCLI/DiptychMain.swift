@@ -7,7 +7,7 @@ import TensorCPU
 struct DiptychMain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diptych", abstract: "Pretrain and evaluate contrastive image-text models.",
-        version: "0.1.0",
+        version: Version.text,
         subcommands: [
             TrainCommand.self, EvalCommand.self, ExpertsCommand.self, ReportCommand.self, EmbedCommand.self,
             ImportCommand.self,
@@ -17,15 +17,33 @@ struct DiptychMain: ParsableCommand {
 
     /// argument-parser's own usage errors exit with 64; ours carry their code and go to standard error.
     static func main() {
+        ProcessSetup.begin()
+        let arguments = ProcessSetup.arguments
+        var command: any ParsableCommand
         do {
-            var command = try parseAsRoot()
-            try command.run()
-        } catch let failure as Failure {
-            FileHandle.standardError.write(Data("diptych: \(failure)\n".utf8))
+            try Subcommands.check(arguments)
+            command = try parseAsRoot(arguments)
+        } catch { end(error) }
+        do { try command.run() } catch { end(error) }
+    }
+
+    /// Says what went wrong, and with which code.
+    private static func end(_ error: any Error) -> Never {
+        switch error {
+        case let failure as Failure:
+            Console.tell("diptych: \(failure)\n")
             Foundation.exit(failure.kind.rawValue)
-        } catch {
-            exit(withError: error)
+        case is Console.ClosedPipe: Foundation.exit(128 + SIGPIPE)  // as any program whose reader is gone
+        case is ExitCode, is ValidationError, is CleanExit: break
+        default:
+            // argument-parser's own errors are of no public type; it knows their code, and gives 1 for any other.
+            guard exitCode(for: error) == .failure else { break }
+            Console.tell("diptych: \(error.localizedDescription)\n")
+            Foundation.exit(Failure.Kind.io.rawValue)
         }
+        guard exitCode(for: error) == .success else { exit(withError: error) }
+        do { try Console.answer(HelpText.withWholeExamples(error, of: self)) } catch { end(error) }
+        Foundation.exit(0)
     }
 }
 
@@ -38,13 +56,28 @@ extension DiptychCommand {
     func run() throws { try execute() }
 }
 
+/// A line of the answer, on standard output.
+func answer(_ line: String) throws { try Console.answer(line) }
+
 struct MachineOptions: ParsableArguments {
     @Option(help: "Threads of the tensor kernels; results do not depend on it. Default: one per core.") var threads:
         Int?
 
+    private static let most = 1024
+
     func validate() throws {
-        if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+        if let threads, !(1...Self.most).contains(threads) {
+            throw ValidationError("--threads must be in 1...\(Self.most).")
+        }
     }
 
-    func device() -> CPUDevice { CPUDevice(threads: threads) }
+    /// Says when the system gave fewer threads than there should be.
+    func device() -> CPUDevice {
+        let device = CPUDevice(threads: threads)
+        let wanted = threads ?? Machine.coreCount
+        if device.threadCount < wanted {
+            say("threads: the system gave \(device.threadCount) of \(wanted); results are the same, but later")
+        }
+        return device
+    }
 }

@@ -44,23 +44,23 @@ struct DoctorCommand: DiptychCommand {
         var results: [CaseResult] = []
         try doctor.run(only: only, except: except) { result in
             results.append(result)
-            if !json { show(result) }
+            if !json { try show(result) }
         }
         try report(results, about: fixtures, isShown: !json)
     }
 
     private func report(_ results: [CaseResult], about subject: String, isShown: Bool = false) throws {
-        if !json, !isShown { results.forEach(show) }
+        if !json, !isShown { try results.forEach(show) }
         let failed = results.filter(\.hasFailed)
         let incomplete = results.filter(\.isIncomplete)
         if json {
-            print(
+            try answer(
                 JSON.object([
                     "cases": .array(results.map(describe)), "failed": .integer(failed.count),
                     "not_run": .integer(incomplete.count),
                 ]).text(indent: 2))
         } else {
-            print("\n\(results.count) cases, \(failed.count) out of tolerance, \(incomplete.count) not run in full")
+            try answer("\n\(results.count) cases, \(failed.count) out of tolerance, \(incomplete.count) not run in full")
         }
         if let first = failed.first {
             throw Failure(
@@ -78,20 +78,20 @@ struct DoctorCommand: DiptychCommand {
         return Files.exists(path) ? path : nil
     }
 
-    private func show(_ result: CaseResult) {
-        print(result.name)
+    private func show(_ result: CaseResult) throws {
+        try answer(result.name)
         var diverged = false
         for stage in result.stages {
             let name = stage.stage.padding(toLength: max(32, stage.stage.count), withPad: " ", startingAt: 0)
             switch stage.outcome {
             case .passed:
-                print(String(format: "  pass  \(name) abs %.1e  rel %.1e", stage.absolute, stage.relative))
+                try answer(String(format: "  pass  \(name) abs %.1e  rel %.1e", stage.absolute, stage.relative))
             case .failed(let cause):
                 let mark = diverged ? "" : "  <- first to diverge"
                 diverged = true
-                print(String(format: "  FAIL  \(name) abs %.1e  rel %.1e", stage.absolute, stage.relative) + mark)
-                print("        \(cause)")
-            case .notRun(let reason): print("  none  \(name) not run: \(reason)")
+                try answer(String(format: "  FAIL  \(name) abs %.1e  rel %.1e", stage.absolute, stage.relative) + mark)
+                try answer("        \(cause)")
+            case .notRun(let reason): try answer("  none  \(name) not run: \(reason)")
             }
         }
     }

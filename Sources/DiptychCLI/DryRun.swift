@@ -15,28 +15,30 @@ struct DryRun {
     init(_ recipe: Recipe, device: CPUDevice) throws {
         self.recipe = recipe
         setup = try TrainingSetup(recipe)
-        parameters = try setup.model(on: device).parameterCount
+        let (model, notes) = try setup.model(on: device)
+        parameters = model.parameterCount
+        (setup.notes + notes).forEach(say)
     }
 
     func show(sheet path: String) throws {
-        print("parameters   \(parameters)")
-        print("samples      \(setup.order.count) an epoch, \(setup.steps) steps of \(recipe.batch)")
-        print(
+        try answer("parameters   \(parameters)")
+        try answer("samples      \(setup.order.count) an epoch, \(setup.steps) steps of \(recipe.batch)")
+        try answer(
             "memory       about \(formatBytes(memoryEstimate)): weights, gradients and two moments, and the values of one chunk"
         )
-        let batches = Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer)
+        let batches = try Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer)
         defer { batches.stop() }
         let batch = try batches.next()
         let size = 3 * setup.preprocess.height * setup.preprocess.width
         let cards = (0..<batch.count).map { index in
             let image = setup.preprocess.image(of: Array(batch.images[index * size..<(index + 1) * size]))
             return ContactSheet.Card(
-                picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index],
+                picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index].shownName,
                 text: batch.captions[index])
         }
-        try Files.makeFolder((path as NSString).deletingLastPathComponent)
+        try Files.makeFolder(Files.parent(of: path))
         try AtomicFile.write(ContactSheet.html(title: "First batch of \(recipe.file.path)", cards), to: path)
-        print("first batch  \(path)")
+        try answer("first batch  \(path)")
     }
 
     /// 16 bytes a parameter, and what the backward pass keeps of one chunk.

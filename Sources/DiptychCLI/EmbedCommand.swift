@@ -17,14 +17,17 @@ struct EmbedCommand: DiptychCommand {
 
             EXAMPLES
               diptych embed --model runs/scenes/model --images photos --out photos.safetensors
+              diptych embed --model runs/scenes/model --images photos --skip-bad --out photos.safetensors
               diptych embed --model runs/scenes/model --texts queries.txt --out queries.safetensors
               diptych embed --model all-MiniLM-L6-v2 --texts queries.txt --out sentences.safetensors
             """)
 
     @Option(help: "A model folder, an experts folder (features side by side), or a sentence encoder.") var model: String
-    @Option(help: "A folder of images, or shards.") var images: String?
+    @Option(help: "A folder of images, one image, or shards.") var images: String?
     @Option(help: "A file with one text a line; an empty line is the empty text.") var texts: String?
     @Option(help: "The file to write, OUT.safetensors.") var out: String
+    @Flag(help: "Leave out images that cannot be read: they have no row and no key, are named and counted.") var skipBad =
+        false
     @Option(help: "Resize images after their conversion to RGB, or as they were opened.") var convert = ImageConversion
         .rgbFirst
     @OptionGroup var ensemble: EnsembleArguments
@@ -40,38 +43,64 @@ struct EmbedCommand: DiptychCommand {
             throw Failure(.usage, "--top-experts", "belongs to a task: features are all experts' side by side")
         }
         let models = try Ensemble(model, ensemble.options, isRouted: false, on: machine.device())
-        let width = models.width
+        models.notes.forEach(say)
         var tensors: [FileTensor] = []
         var keys: [String]?
         if let images {
             let pictures = try PictureList(images, convert)
-            let progress = ProgressLine("images", total: pictures.keys.count)
-            let features = try models.features(images: pictures.keys.count, progress: { progress.update($0) }) {
-                try pictures.load($0)
-            }
-            progress.finish()
-            tensors.append(FileTensor("image_features", features, shape: [pictures.keys.count, width]))
-            keys = pictures.keys
+            pictures.notes.forEach(say)
+            let (rows, kept) = try features(of: pictures, models)
+            tensors.append(FileTensor("image_features", rows, shape: [kept.count, models.width]))
+            keys = kept
         }
         if let texts {
-            let lines = try lines(of: texts)
-            let features = models.features(texts: lines)
-            tensors.append(FileTensor("text_features", features, shape: [lines.count, width]))
+            let lines = try TextLines.read(texts)
+            let progress = ProgressLine("texts", total: lines.count * models.members.count)
+            let rows = try models.features(texts: lines) { progress.update($0) }
+            progress.finish()
+            tensors.append(FileTensor("text_features", rows, shape: [lines.count, models.width]))
         }
         try Safetensors.write(tensors, to: out)
         if let keys {
             let base = out.hasSuffix(".safetensors") ? String(out.dropLast(12)) : out
-            try AtomicFile.write(keys.map { $0 + "\n" }.joined(), to: base + ".keys.txt")
+            try AtomicFile.write(Self.lines(of: keys), to: base + ".keys.txt")
         }
-        print(out)
+        try answer(out)
     }
 
-    /// A text a line; an empty line is the empty text.
-    private func lines(of path: String) throws -> [String] {
-        var lines = String(decoding: try readFile(path), as: UTF8.self)
-            .split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }.map(String.init)
-        if lines.last == "" { lines.removeLast() }
-        return lines
+    /// Rows and keys of the same images.
+    private func features(of pictures: PictureList, _ models: Ensemble) throws -> (rows: [Float], keys: [String]) {
+        let progress = ProgressLine("images", total: pictures.keys.count)
+        var bad: [(index: Int, failure: Failure)] = []
+        let rows = try models.features(
+            images: pictures.keys.count, progress: { progress.update($0) },
+            skip: skipBad ? { bad.append(($0, $1)) } : nil
+        ) { try pictures.load($0) }
+        progress.finish()
+        guard !bad.isEmpty else { return (rows, pictures.keys) }
+        guard bad.count < pictures.keys.count else {
+            throw Failure(.badData, images ?? "", "none of the \(bad.count) images can be read: \(bad[0].failure)")
+        }
+        for (_, failure) in bad { say("left out: \(failure)") }
+        say("\(bad.count) of \(pictures.keys.count) images are left out, \(pictures.keys.count - bad.count) rows")
+        let left = Set(bad.map(\.index))
+        return (rows, pictures.keys.indices.filter { !left.contains($0) }.map { pictures.keys[$0] })
+    }
+
+    /// A key a line, its own bytes; line ends in a key are written \n and \r, so that rows and lines stay together.
+    private static func lines(of keys: [String]) -> Data {
+        var data = Data()
+        for key in keys {
+            for byte in key.nameBytes {
+                switch byte {
+                case 0x0A: data.append(contentsOf: Array("\\n".utf8))
+                case 0x0D: data.append(contentsOf: Array("\\r".utf8))
+                default: data.append(byte)
+                }
+            }
+            data.append(0x0A)
+        }
+        return data
     }
 
     /// A sentence encoder has texts only.
@@ -80,47 +109,50 @@ struct EmbedCommand: DiptychCommand {
             throw Failure(.usage, model, "is a sentence encoder: it embeds texts, not images")
         }
         let embedder = try SentenceEmbedder(model, on: machine.device())
-        let lines = try lines(of: texts)
+        let lines = try TextLines.read(texts)
         let progress = ProgressLine("texts", total: lines.count)
-        let features = embedder.embed(lines) { progress.update($0) }
+        let features = try embedder.embed(lines) { progress.update($0) }
         progress.finish()
         try Safetensors.write(
             [FileTensor("text_features", features, shape: [lines.count, embedder.width])], to: out)
-        print(out)
+        try answer(out)
     }
 }
 
-/// Images of a folder (relative paths, sorted bytewise) or of shards (member order).
+/// Images of a folder (relative paths, sorted bytewise), a single one, or those of shards (member order).
 private struct PictureList: Sendable {
     let keys: [String]
+    let notes: [String]
     let load: @Sendable (Int) throws -> any Raster
 
     init(_ path: String, _ conversion: ImageConversion) throws {
-        var isFolder: ObjCBool = false
-        let exists = Files.exists(path, isDirectory: &isFolder)
-        if exists, isFolder.boolValue {
-            let files = (FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? [])
-                .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
-                .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-            if !files.isEmpty {
-                keys = files.map { ($0 as NSString).deletingPathExtension }
-                load = { index in
-                    let file = path + "/" + files[index]
-                    let data = try readFile(file)
-                    do throws(ImageFault) { return try conversion.open(data) } catch {
-                        throw Failure(.badData, file, error.description)
-                    }
-                }
-                return
+        if Files.isFolder(path), case let images = try ImageFiles(path), !images.areShards {
+            guard !images.files.isEmpty else {
+                throw Failure(
+                    .inputMissing, path, "holds no images and no shards",
+                    remedy: images.note ?? "Images end in \(ImageFormat.suffixes.joined(separator: ", "))")
             }
-        }
-        let shards = try expandShards(path).map { try Shard($0) }
-        let places = shards.enumerated().flatMap { index, shard in shard.samples.indices.map { (index, $0) } }
-        keys = places.map { shards[$0.0].samples[$0.1].key }
-        load = { index in
-            let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
-            do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
-                throw Failure(.badData, "\(shard.path): \(sample.key)", error.description)
+            let (keys, alike) = images.keys
+            self.keys = keys
+            notes =
+                [images.note].compactMap { $0 }
+                + (alike > 0 ? ["\(path): \(alike) keys keep their suffix, because they would be alike without"] : [])
+            load = { try ImageFiles.open(path + "/" + images.files[$0], conversion) }
+        } else if ImageFormat.suffixes.contains(Files.suffix(of: path)), Files.exists(path) {
+            keys = [Files.withoutSuffix(Files.name(of: path))]
+            notes = []
+            load = { _ in try ImageFiles.open(path, conversion) }
+        } else {
+            let shards = try expandShards(path).map { try Shard($0) }
+            let places = shards.enumerated().flatMap { index, shard in shard.samples.indices.map { (index, $0) } }
+            keys = places.map { shards[$0.0].samples[$0.1].key }
+            notes = shards.flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
+            load = { index in
+                let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
+                do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
+                    if case .shard(let failure) = error { throw failure }
+                    throw Failure(.badData, "\(shard.path): \(sample.key)", error.description)
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ struct EvalOptions: ParsableArguments {
     @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
     @Option(help: "Resize images after their conversion to RGB, or as they were opened.") var convert = ImageConversion
         .rgbFirst
+    @Option(help: "Of a Karpathy file the splits to take, joined by +. Default: test.") var split: String?
     @OptionGroup var ensemble: EnsembleArguments
     @Option(help: "Write the result as JSON to this file.") var out: String?
     @Option(help: "Write every image's answer to this file, a JSON object a line.") var answers: String?
@@ -35,7 +36,9 @@ struct EvalOptions: ParsableArguments {
                 remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
         }
         let model = try Ensemble(model, ensemble.options, on: machine.device())
-        let result = try Evaluator(task: task, data: data, images: images, conversion: convert).shown(model)
+        let evaluator = try Evaluator(task: task, data: data, images: images, conversion: convert, split: split)
+        (model.notes + evaluator.set.notes).forEach(say)
+        let result = try evaluator.shown(model)
         if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
         if let features {
             let (images, texts, width) = result.features
@@ -49,10 +52,10 @@ struct EvalOptions: ParsableArguments {
         }
         if let answers { try AtomicFile.write(result.answerLines, to: answers) }
         if json {
-            print(result.json.text(indent: 2))
+            try answer(result.json.text(indent: 2))
         } else {
-            print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
-            for line in result.lines + (result.experts?.lines ?? []) { print(line) }
+            try answer("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
+            for line in result.lines + (result.experts?.lines ?? []) { try answer(line) }
         }
     }
 }
@@ -72,11 +75,11 @@ struct EvalCompare: DiptychCommand {
 
     func execute() throws {
         let comparison = try PairedComparison(base, against: other)
-        if json { return print(comparison.json.text(indent: 2)) }
-        print("\(comparison.count) images, other - base, 95 % intervals")
+        if json { return try answer(comparison.json.text(indent: 2)) }
+        try answer("\(comparison.count) images, other - base, 95 % intervals")
         for value in comparison.values {
             let name = value.name.padding(toLength: max(26, value.name.count), withPad: " ", startingAt: 0)
-            print(
+            try answer(
                 String(
                     format: "  \(name) %.4f - %.4f = %+.4f  [%+.4f, %+.4f]", value.other, value.base,
                     value.other - value.base, value.low, value.high)

@@ -15,5 +15,5 @@ struct ReportCommand: DiptychCommand {
 
     @Argument(help: "A run folder.") var run: String
 
-    func execute() throws { print(try RunReport(run).write()) }
+    func execute() throws { try answer(try RunReport(run).write()) }
 }

@@ -67,7 +67,7 @@ struct ScenesCommand: DiptychCommand {
             progress.update($0)
         }
         progress.finish()
-        print("wrote \(count) scenes to \(out)")
+        try answer("wrote \(count) scenes to \(out)")
     }
 }
 

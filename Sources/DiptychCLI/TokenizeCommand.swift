@@ -24,10 +24,14 @@ struct TokenizeCommand: DiptychCommand {
     }
 
     func execute() throws {
-        let tokenizer = try TokenizerCard(tokenizer).load()
-        while let line = readLine() {
+        guard let place = Places.find(tokenizer) else {
+            throw Failure(.inputMissing, tokenizer, "no such tokenizer folder", remedy: "See Tokenizers/")
+        }
+        let tokenizer = try TokenizerCard(place).load()
+        var input = StandardInput()
+        while let line = try input.next() {
             let ids = tokenizer.row(line, contextLength: context)
-            print("[" + ids.map(String.init).joined(separator: ", ") + "]")
+            try answer("[" + ids.map(String.init).joined(separator: ", ") + "]")
         }
     }
 }

@@ -41,7 +41,7 @@ struct TokenizerTrain: DiptychCommand {
                 captions.map { TextCleaning.canonicalize($0) }.joined(separator: "\n") + "\n", to: corpus)
             try SentencePieceTokenizer.train(input: corpus, vocabularySize: vocab, prefix: folder + "/tokenizer")
             for name in ["corpus.txt", "tokenizer.vocab"] {
-                try FileManager.default.removeItem(atPath: folder + "/" + name)
+                try Files.remove(folder + "/" + name)
             }
             let model = try SentencePieceTokenizer(model: folder + "/tokenizer.model")
             let card = """
@@ -57,17 +57,24 @@ struct TokenizerTrain: DiptychCommand {
                 """
             try AtomicFile.write(card, to: folder + "/card.yaml")
         }
-        print("tokenizer: \(out)")
+        try answer("tokenizer: \(out)")
     }
 
     private func readCaptions() throws -> [String] {
         if input.hasSuffix(".txt") {
-            return String(decoding: try readFile(input), as: UTF8.self).split(whereSeparator: \.isNewline).map(
-                String.init)
+            return try TextLines.read(input).filter { !$0.isEmpty }
         }
-        return try expandShards(input).flatMap { path in
+        var (captions, faults) = ([String](), FaultTally())
+        for path in try expandShards(input) {
             let shard = try Shard(path)
-            return shard.samples.flatMap { (try? shard.captions($0)) ?? [] }
+            for sample in shard.samples {
+                do throws(SampleFault) { captions += try shard.captions(sample) } catch {
+                    if case .shard(let failure) = error { throw failure }
+                    faults.add(error.reason, example: "\(path): \(sample.key)")
+                }
+            }
         }
+        if faults.total > 0 { say("left out: \(faults.summary)") }
+        return captions
     }
 }

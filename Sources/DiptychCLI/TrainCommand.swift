@@ -13,6 +13,7 @@ struct TrainCommand: DiptychCommand {
               diptych train Recipes/scenes.yaml
               diptych train Recipes/flickr8k.yaml --set data.train=/data/flickr8k --set objective=sigmoid --run runs/siglip
               diptych train Recipes/scenes.yaml --resume
+              diptych train Recipes/scenes.yaml --resume --allow-changed data
               diptych train Recipes/scenes.yaml --dry-run
               diptych train Recipes/scenes.yaml --run runs/seed --until 900    # a seed for experts
 
@@ -24,12 +25,17 @@ struct TrainCommand: DiptychCommand {
     @Option(parsing: .singleValue, help: "Override a key of the recipe: key=value, keys joined by dots.") var set:
         [String] = []
     @Flag(help: "Continue the run in its folder from its last checkpoint.") var resume = false
+    @Option(
+        parsing: .singleValue,
+        help: "With --resume, go on although these inputs changed: data, validation, tokenizer, model or tasks.")
+    var allowChanged: [String] = []
     @Option(help: "Stop after this step's checkpoint; --resume goes on, experts may continue from it.") var until: Int?
     @Flag(help: "Say what would be done and write the first batch as a contact sheet.") var dryRun = false
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
         if let until, until < 1 { throw ValidationError("--until must be at least 1.") }
+        if !allowChanged.isEmpty, !resume { throw ValidationError("--allow-changed goes with --resume.") }
     }
 
     func execute() throws {
@@ -37,16 +43,17 @@ struct TrainCommand: DiptychCommand {
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         let folder = run ?? "runs/" + name
         if dryRun { return try DryRun(parsed, device: machine.device()).show(sheet: folder + ".first-batch.html") }
-        let trainer = try Trainer(parsed, run: folder, resume: resume, on: machine.device())
+        let trainer = try Trainer(
+            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device())
         say(
             "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss"
         )
         try trainer.run(title: "train", until: until)
         if let until, until < trainer.steps {
-            return print("checkpoint: \(folder)/checkpoints/step-\(until)")
+            return try answer("checkpoint: \(folder)/checkpoints/step-\(until)")
         }
-        print("model:  \(folder)/model")
-        print("report: \(try RunReport(folder).write())")
+        try answer("model:  \(folder)/model")
+        try answer("report: \(try RunReport(folder).write())")
     }
 }
 

@@ -95,13 +95,21 @@ public struct Doctor: Sendable {
         add("metrics/retrieval", if: "metrics/retrieval.json", retrievalCases)
         add("metrics/classification", if: "metrics/classification.json", classificationCases)
         add("pos_embed", if: "pos_embed/cases.json", positionCases)
+        for name in try Files.names(in: folder) where !name.hasPrefix(".") && Files.isFolder(path(name)) {
+            guard !Self.known.contains(name) else { continue }
+            cases.append((name, { [StageResult(name, .notRun(reason: "this version does not know the folder"))] }))
+        }
         return cases
     }
+
+    private static let known = [
+        "models", "losses", "optimizer", "schedule", "train_loop", "tokenizers", "preprocess", "metrics", "pos_embed",
+    ]
 
     func path(_ name: String) -> String { folder + "/" + name }
 
     private func folders(in name: String) -> [String] {
-        let items = (try? FileManager.default.contentsOfDirectory(atPath: path(name))) ?? []
+        let items = (try? Files.names(in: path(name))) ?? []
         return items.filter { Files.exists(path("\(name)/\($0)/config.json")) }.sorted()
     }
 }

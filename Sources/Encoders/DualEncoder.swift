@@ -1,3 +1,4 @@
+import Foundation
 import Layers
 import Support
 import TensorCore
@@ -37,6 +38,21 @@ public struct DualEncoder: Module {
         get { image.isTraining }
         set { image.isTraining = newValue }
     }
+
+    /// The weights of norms that follow the batches in training.
+    public var followedNorms: [String] {
+        state.filter { $0.role == .counter }.map { $0.name.replacingOccurrences(of: ".num_batches_tracked", with: ".weight") }
+    }
+
+    /// Towers that `isCheckpointed` changes nothing in.
+    public var towersWithoutRecomputation: [String] {
+        var copy = self
+        copy.isCheckpointed = true
+        return (copy.image.isCheckpointed ? [] : ["image"]) + (copy.text.isCheckpointed ? [] : ["text"])
+    }
+
+    /// The first parameter or buffer that is NaN or infinite.
+    public var firstNonFinite: String? { state.first { $0.value.floats.firstNonFinite != nil }?.name }
 
     /// [B,3,H,W] -> [B,E], unit rows
     public func encode(images: Tensor) -> Tensor { normalizeRows(image(images)) }

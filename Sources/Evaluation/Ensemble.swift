@@ -63,7 +63,7 @@ public protocol TaskRouter: Sendable {
     /// The weights of the task that all groups are, and of each group as a task of its own.
     ///
     /// - Parameter groups: for each class its prompts, or each caption of a corpus alone
-    func routes(_ groups: [[String]]) -> (task: Route, each: [Route])
+    func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route])
 }
 
 /// What a benchmark is run on: one model, or experts whose cosines are summed with weights.
@@ -104,9 +104,9 @@ public struct Ensemble: Sendable {
 
     var first: LoadedModel { members[0] }
 
-    func routes(_ groups: [[String]]) -> (task: Route, each: [Route]) {
+    func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route]) {
         let uniform = Route.uniform(experts)
-        let (task, each) = router?.routes(groups) ?? (uniform, groups.map { _ in uniform })
+        let (task, each) = try router?.routes(groups) ?? (uniform, groups.map { _ in uniform })
         return top.map { top in (task.top(top), each.map { $0.top(top) }) } ?? (task, each)
     }
 

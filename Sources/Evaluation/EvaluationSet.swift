@@ -16,29 +16,48 @@ public struct EvaluationSet: Sendable {
     }
 
     public let items: [Item]
-    /// Images that the protocol leaves out.
+    /// Images that the protocol leaves out, and those of a COCO file without captions.
     public let skipped: Int
+    /// How the data were read, where a person should know: the pairing of classes, what was passed over or left out.
+    public let notes: [String]
 
     /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
     /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
     ///
-    /// - Parameter conversion: in which form images are resized
+    /// - Parameters:
+    ///   - conversion: in which form images are resized
+    ///   - split: of a Karpathy split; by default the one that evaluations use, test
     /// - Throws: `Failure` naming the file that is missing or damaged.
     public init(
-        _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst
+        _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst,
+        split: String? = nil
     ) throws {
         var items: [Item]
-        if path.hasSuffix(".json") {
-            items = try Self.coco(path, images: images, conversion)
-        } else if Self.isImageFolder(path) {
-            items = try Self.imageFolder(path, classes: task.labels == nil ? task.classNames.count : 0, conversion)
+        var notes: [String] = []
+        var withoutCaptions = 0
+        if path.hasSuffix(".json") || path.hasSuffix(".json.gz") {
+            let file = try COCOCaptions(path, split: split ?? "test")
+            withoutCaptions = file.withoutCaptions
+            if let split = file.split { notes.append("\(path): the split \(split) is taken") }
+            if withoutCaptions > 0 { notes.append("\(path): \(withoutCaptions) images without captions are left out") }
+            items = Self.coco(file, in: images ?? Files.parent(of: path), conversion)
+        } else if Files.isFolder(path), case let files = try ImageFiles(path), !files.areShards {
+            items = try Self.imageFolder(files, task, conversion, &notes)
         } else {
-            items = try Self.shards(path, task, conversion)
+            items = try Self.shards(path, task, conversion, &notes)
         }
         let count = items.count
         if let labels = task.labels { items = try Self.labelled(items, labels, path) }
-        skipped = count - items.count
+        if items.count < count { notes.append("\(path): \(count - items.count) images without a label are left out") }
+        skipped = count - items.count + withoutCaptions
         self.items = items
+        let occurring = Set(items.flatMap(\.classes)).count
+        if task.kind == .classification, occurring * 2 < task.classNames.count {
+            notes.append(
+                "WARNING: only \(occurring) of the task's \(task.classNames.count) classes occur; "
+                    + "answers are still chosen among all of them")
+        }
+        self.notes = notes
         guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
         for item in items {
             switch task.kind {
@@ -57,9 +76,12 @@ public struct EvaluationSet: Sendable {
         }
     }
 
-    private static func shards(_ path: String, _ task: EvaluationTask, _ conversion: ImageConversion) throws -> [Item] {
+    private static func shards(
+        _ path: String, _ task: EvaluationTask, _ conversion: ImageConversion, _ notes: inout [String]
+    ) throws -> [Item] {
         try expandShards(path).flatMap { file -> [Item] in
             let shard = try Shard(file)
+            notes += shard.notes.map { "\(file): \($0)" }
             return try shard.samples.map { sample in
                 @Sendable func fail(_ fault: SampleFault) -> Failure {
                     Failure(
@@ -69,7 +91,8 @@ public struct EvaluationSet: Sendable {
                 do throws(SampleFault) {
                     let captions =
                         task.kind == .retrieval
-                        ? try shard.captions(sample, SampleFields(captionKey: task.captionKey)) : []
+                        ? try shard.captions(sample, SampleFields(captionKey: task.captionKey, form: task.captionForm))
+                        : []
                     let classes =
                         task.kind == .classification && task.labels == nil ? [try shard.classIndex(sample)] : []
                     return Item(key: sample.key, classes: classes, captions: captions) {
@@ -96,63 +119,60 @@ public struct EvaluationSet: Sendable {
         }
     }
 
-    private static func isImageFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        guard Files.exists(path, isDirectory: &isFolder), isFolder.boolValue else {
-            return false
-        }
-        let names = (try? Files.names(in: path)) ?? []
-        return !names.contains { $0.hasSuffix(".tar") || $0.hasSuffix(".tar.gz") || $0.hasSuffix(".tgz") }
-    }
-
-    private static func imageFolder(_ path: String, classes: Int, _ conversion: ImageConversion) throws -> [Item] {
-        let manager = FileManager.default
-        var folders = try manager.contentsOfDirectory(atPath: path).sorted {
-            $0.utf8.lexicographicallyPrecedes($1.utf8)
-        }
-        .filter { name in
-            var isFolder: ObjCBool = false
-            return manager.fileExists(atPath: path + "/" + name, isDirectory: &isFolder) && isFolder.boolValue
-        }
-        // Folders named by numbers, as ImageNet-V2's, are classes by number.
-        let numbers = folders.compactMap { Int($0) }
-        if numbers.count == folders.count { folders = zip(numbers, folders).sorted { $0.0 < $1.0 }.map(\.1) }
-        guard classes == 0 || folders.count == classes else {
-            throw Failure(.badData, path, "has \(folders.count) class folders, the task has \(classes) classes")
-        }
-        // A folder without class folders is one of images alone, whose classes come from elsewhere.
-        if folders.isEmpty, classes == 0 { folders = ["."] }
-        return try folders.enumerated().flatMap { index, folder in
-            try manager.contentsOfDirectory(atPath: path + "/" + folder).sorted {
-                $0.utf8.lexicographicallyPrecedes($1.utf8)
-            }
-            .filter { ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased()) }
-            .map { name in
-                let file = "\(path)/\(folder)/\(name)"
-                return Item(
-                    key: "\(folder)/\((name as NSString).deletingPathExtension)", classes: [index], captions: []
-                ) {
-                    try image(file, conversion)
-                }
+    /// Class folders, as torchvision's ImageFolder has them: every image below one belongs to its class.
+    private static func imageFolder(
+        _ images: ImageFiles, _ task: EvaluationTask, _ conversion: ImageConversion, _ notes: inout [String]
+    ) throws -> [Item] {
+        if let note = images.note { notes.append(note) }
+        let path = images.folder
+        func item(_ file: String, _ key: String, _ classes: [Int]) -> Item {
+            Item(key: key, classes: classes, captions: []) {
+                try ImageFiles.open(path + "/" + file, conversion, remedy: Self.mend)
             }
         }
-    }
-
-    /// COCO captions: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, images in their
-    /// order, captions in the order of the annotations.
-    private static func coco(_ path: String, images folder: String?, _ conversion: ImageConversion) throws -> [Item] {
-        let folder = folder ?? (path as NSString).deletingLastPathComponent
-        return try COCOCaptions(path).images.map { image in
-            Item(key: (image.file as NSString).deletingPathExtension, classes: [], captions: image.captions) {
-                try self.image(folder + "/" + image.file, conversion)
+        var byFolder: [NameKey: [String]] = [:]
+        var loose: [String] = []
+        for file in images.files {
+            if let slash = file.utf8.firstIndex(of: UInt8(ascii: "/")) {
+                byFolder[NameKey(String(file[..<slash])), default: []].append(file)
+            } else {
+                loose.append(file)
             }
         }
+        func items(in folder: String, _ classes: [Int]) -> [Item] {
+            (byFolder[NameKey(folder)] ?? []).map { item($0, Files.withoutSuffix($0), classes) }
+        }
+        let folders = try Files.names(in: path).filter { !$0.hasPrefix(".") && Files.isFolder(path + "/" + $0) }
+        guard task.labels == nil else {
+            // Classes come from elsewhere.
+            return loose.map { item($0, "./" + Files.withoutSuffix($0), []) } + folders.flatMap { items(in: $0, [0]) }
+        }
+        if !loose.isEmpty { notes.append("\(path): \(loose.count) images that stand in no class folder are passed over") }
+        let pairing = try ClassFolders(folders, classNames: task.classNames, wordNet: task.wordNetIDs, path: path)
+        notes.append("\(path): \(pairing.note)")
+        let empty = folders.filter { byFolder[NameKey($0)] == nil }
+        guard empty.isEmpty else {
+            throw Failure(
+                .badData, path, "class folders without an image: \(empty.prefix(5).map(\.shownName).joined(separator: ", "))"
+                    + (empty.count > 5 ? ", ... (\(empty.count))" : ""))
+        }
+        // Folders named by numbers go by their numbers.
+        let order = folders.indices.sorted { a, b in
+            guard let first = Int(folders[a]), let second = Int(folders[b]) else { return a < b }
+            return (first, a) < (second, b)
+        }
+        let isNumbered = folders.allSatisfy { Int($0) != nil }
+        return (isNumbered ? order : Array(folders.indices)).flatMap { items(in: folders[$0], [pairing.classes[$0]]) }
     }
 
-    private static func image(_ file: String, _ conversion: ImageConversion) throws -> any Raster {
-        let data = try readFile(file)
-        do throws(ImageFault) { return try conversion.open(data) } catch {
-            throw Failure(.badData, file, error.description, remedy: "An evaluation leaves nothing out: mend the image")
+    private static let mend = "An evaluation leaves nothing out: mend the image"
+
+    /// COCO captions: images in their order, captions in the order of the annotations.
+    private static func coco(_ file: COCOCaptions, in folder: String, _ conversion: ImageConversion) -> [Item] {
+        file.images.map { image in
+            Item(key: Files.withoutSuffix(image.file), classes: [], captions: image.captions) {
+                try ImageFiles.open((folder.isEmpty ? "." : folder) + "/" + image.file, conversion, remedy: mend)
+            }
         }
     }
 }

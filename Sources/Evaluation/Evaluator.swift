@@ -27,6 +27,8 @@ public struct EvaluationResult: Sendable {
     /// Images that the protocol leaves out: those without a label in a multi-label set.
     public let skipped: Int
     public let seconds: Double
+    /// How the data were read: `EvaluationSet.notes`.
+    public let notes: [String]
     /// Every image's key, best classes (of a classification) and part in each metric, in order.
     public let answers: [(key: String, classes: [Int], hits: [String: Double])]
     /// Rows whose products are the scores: images [N,E], and the classifier [C,E] or the captions [M,E].
@@ -45,7 +47,7 @@ public struct EvaluationResult: Sendable {
             "confidence": .object(
                 Dictionary(uniqueKeysWithValues: values.map { ($0.name, [.number($0.low), .number($0.high)]) })),
             "protocol": .string(protocolHash), "samples": .integer(samples), "skipped": .integer(skipped),
-            "seconds": .number(seconds),
+            "seconds": .number(seconds), "notes": .array(notes.map { .string($0) }),
         ]
         return experts.map { json.setting("experts", to: $0.json) } ?? json
     }
@@ -79,11 +81,24 @@ public struct Evaluator: Sendable {
 
     /// - Parameter conversion: in which form images are resized
     public init(
-        task: EvaluationTask, data: String, images: String? = nil, conversion: ImageConversion = .rgbFirst
+        task: EvaluationTask, data: String, images: String? = nil, conversion: ImageConversion = .rgbFirst,
+        split: String? = nil
     ) throws {
         self.task = task
         self.conversion = conversion
-        set = try EvaluationSet(data, images: images, task: task, conversion: conversion)
+        set = try EvaluationSet(data, images: images, task: task, conversion: conversion, split: split)
+    }
+
+    /// What the figures depend on apart from the model: the task and the data's keys and truths.
+    public var digest: String {
+        SHA256.hex(task.contents.text() + splitText + conversion.rawValue)
+    }
+
+    private var splitText: String {
+        let items = set.items
+        return items.map {
+            "\($0.key)\t\($0.classes.map(String.init).joined(separator: ","))\t\($0.captions.joined(separator: "\n"))"
+        }.joined(separator: "\0")
     }
 
     /// - Parameters:
@@ -103,7 +118,7 @@ public struct Evaluator: Sendable {
         let isRouted = ensemble.members.count > 1
         let (route, captionRoutes) =
             isRouted
-            ? ensemble.routes(task.kind == .classification ? prompts : texts.map { [$0] }) : (.uniform([0]), [])
+            ? try ensemble.routes(task.kind == .classification ? prompts : texts.map { [$0] }) : (.uniform([0]), [])
         let each = task.kind == .retrieval ? captionRoutes : []
         // Without an audit only members that some weight asks for are run.
         let used = ensemble.members.indices.filter { member in
@@ -143,7 +158,7 @@ public struct Evaluator: Sendable {
         return EvaluationResult(
             dataset: task.name, model: ensemble.name, task: task.kind, values: values,
             protocolHash: try protocolHash(ensemble.first), samples: items.count, skipped: set.skipped,
-            seconds: Machine.now() - start,
+            seconds: Machine.now() - start, notes: set.notes,
             answers: items.indices.map {
                 (items[$0].key, outcome.top.isEmpty ? [] : outcome.top[$0], outcome.hits[$0])
             }, features: (outcome.rows.images, outcome.rows.texts, outcome.rows.width),
@@ -184,15 +199,12 @@ public struct Evaluator: Sendable {
 
     /// The first 16 hexadecimal digits of the SHA-256 of everything the figures depend on but the weights.
     private func protocolHash(_ model: LoadedModel) throws -> String {
-        let split = set.items.map {
-            "\($0.key)\t\($0.classes.map(String.init).joined(separator: ","))\t\($0.captions.joined(separator: "\n"))"
-        }
         var json: JSON = [
             "class_names": .array(task.classNames.map { .string($0) }),
             "templates": .array(task.templates.map { .string($0) }),
             "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(try model.tokenizer.digest),
             "context_length": .integer(model.model.blueprint.text.contextLength),
-            "split": .string(SHA256.hex(split.joined(separator: "\0"))), "ties": "lower index first",
+            "split": .string(SHA256.hex(splitText)), "ties": "lower index first",
         ]
         if conversion != .rgbFirst { json = json.setting("convert", to: .string(conversion.rawValue)) }
         return String(SHA256.hex(json.text()).prefix(16))

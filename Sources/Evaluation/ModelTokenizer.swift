@@ -34,14 +34,18 @@ public struct ModelTokenizer {
                 "the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is \(blueprint.text.vocabulary)",
                 remedy: "Take the tokenizer it was trained with, or another vocab_size")
         }
-        if let wanted = try Self.cleaning(of: blueprint.config, path: folder), let own = tokenizer.textCleaning,
-            own != wanted
+        if let wanted = try Self.cleaning(of: blueprint.config, path: folder), let own = Self.cleaning(of: tokenizer), own != wanted
         {
             throw Failure(
                 .badData, folder,
                 "tokenizer_kwargs.clean is \(wanted.rawValue), the tokenizer cleans texts as \(own.rawValue)",
                 remedy: "Take one with \"cleaning: \(wanted.rawValue)\" in its card.yaml, or correct text_cfg")
         }
+    }
+
+    /// How a tokenizer cleans texts; nil where that is part of its own rules.
+    private static func cleaning(of tokenizer: any Tokenizer) -> TextCleaning? {
+        (tokenizer as? BPETokenizer)?.cleaning ?? (tokenizer as? SentencePieceTokenizer)?.cleaning
     }
 
     /// `tokenizer_kwargs` of open_clip, of which `clean` is honoured; what else changes ids is refused by its name.

@@ -14,9 +14,11 @@ public enum TextList {
 
     /// A file beside the YAML, in the working folder or where set-up puts it.
     static func locate(_ name: String, _ section: Section, _ key: String, beside path: String) throws -> String {
-        let folder = (path as NSString).deletingLastPathComponent
-        let candidates = [(folder.isEmpty ? "." : folder) + "/" + name, name, cacheFolder + "/benchmark/" + name]
-        guard let file = candidates.first(where: { Files.exists($0) }) else {
+        let benchmark = cacheFolder + "/benchmark/" + name
+        let beside = Places.beside(path, name)
+        guard let file = ([beside, name].first { Files.exists($0) }) ?? Places.find(name, beside: path)
+            ?? (Files.exists(benchmark) ? benchmark : nil)
+        else {
             throw section.wrong(
                 key, "no such file \(name) (looked beside the file, here and in \(cacheFolder)/benchmark)",
                 remedy: "Run scripts/setup")
@@ -36,17 +38,18 @@ public enum TextList {
 
     private static func find(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let words = try section.strings(key)
-        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return words }
+        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else {
+            return words.map(withPlainPlace)
+        }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
         let file = try locate(parts[0], section, key, beside: path)
-        if parts.count == 1 {
-            let lines = String(decoding: try readFile(file), as: UTF8.self).split(whereSeparator: \.isNewline).map(
-                String.init)
-            return lines.filter { !$0.isEmpty }
-        }
+        if parts.count == 1 { return try TextLines.read(file).filter { !$0.isEmpty }.map(withPlainPlace) }
         guard let texts = try JSON(file: file)[parts[1]]?.array?.compactMap(\.string), !texts.isEmpty else {
             throw section.wrong(key, "\(file) has no list \(parts[1])")
         }
-        return texts.map { $0.replacingOccurrences(of: "{c}", with: "{}") }
+        return texts.map(withPlainPlace)
     }
+
+    /// {c}, as CLIP_benchmark writes the place of a class name, is {}.
+    private static func withPlainPlace(_ text: String) -> String { text.replacingOccurrences(of: "{c}", with: "{}") }
 }

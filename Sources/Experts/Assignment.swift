@@ -15,13 +15,13 @@ public struct Assignment: Sendable {
     public init(
         _ captions: [String?], _ clusters: Clusters, embedder: any CaptionEmbedder, samples: String,
         on device: any Device, progress: (Int) -> Void = { _ in }
-    ) {
+    ) throws {
         let named = captions.indices.filter { captions[$0] != nil }
         var fine = [Int32](repeating: -1, count: captions.count)
         // A block at a time: the rows of a large set are never held together.
         for start in stride(from: 0, to: named.count, by: 8192) {
             let block = named[start..<min(named.count, start + 8192)]
-            let rows = embedder.embed(block.map { captions[$0]! }) { progress(start + $0) }
+            let rows = try embedder.embed(block.map { captions[$0]! }) { progress(start + $0) }
             let nearest = KMeans.nearest(rows, clusters.fine, width: clusters.width, on: device)
             for (sample, found) in zip(block, nearest) { fine[sample] = Int32(found.centre) }
         }
@@ -92,12 +92,11 @@ public struct Assignment: Sendable {
                     let captions = try shard.captions(sample, fields)
                     drawn.append(captions[random.integer(below: captions.count)])
                 } catch {
-                    if case .unreadable(let why) = error { throw Failure(.io, "\(shard.path): \(sample.key)", why) }
+                    if case .shard(let failure) = error { throw failure }
                     faults.add(error.reason, example: "\(shard.path): \(sample.key)")
                     drawn.append(nil)
                 }
             }
-            shard.rest()
         }
         return (drawn, faults)
     }

@@ -12,7 +12,9 @@ public protocol CaptionEmbedder: Sendable {
     var card: EmbedderCard { get }
 
     /// [N,D] unit rows.
-    func embed(_ captions: [String], progress: (Int) -> Void) -> [Float]
+    ///
+    /// - Throws: `Failure` for a model that has no tokenizer, or gives rows that are not finite
+    func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float]
 }
 
 /// What made the rows of a clusters file, kept with it: distances mean nothing to another embedder's rows.
@@ -76,13 +78,17 @@ public struct SentenceEmbedder: CaptionEmbedder {
 
     public var width: Int { card.width }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) -> [Float] {
+    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
         let limit = min(256, model.encoder.shape.positions)
         var features: [Float] = []
         features.reserveCapacity(captions.count * width)
         for start in stride(from: 0, to: captions.count, by: 256) {
             let part = captions[start..<min(captions.count, start + 256)]
-            features += model.encode(part.map { tokenizer.sequence($0, limit: limit) })
+            let rows = model.encode(part.map { tokenizer.sequence($0, limit: limit) })
+            if let place = rows.firstNonFinite {
+                throw Failure(.badData, card.path, "the row of text \(start + place / width + 1) is not finite")
+            }
+            features += rows
             progress(min(captions.count, start + 256))
         }
         return features
@@ -96,16 +102,15 @@ public struct TextTowerEmbedder: CaptionEmbedder {
 
     public init(_ path: String, on device: any Device) throws {
         model = try LoadedModel(path, on: device)
-        let weights = path + "/" + ModelFolder.weightsName
-        let file = Files.exists(weights) ? weights : path + "/model.safetensors"
+        let file = try HuggingFaceFolder.stands(at: path) ? path + "/model.safetensors" : ModelFolder.weights(in: path)
         card = EmbedderCard(
-            kind: .model, path: path, digest: SHA256.hex(SHA256.hex(try readFile(file)) + model.tokenizer.digest),
+            kind: .model, path: path, digest: try SHA256.hex(SHA256.hex(readFile(file)) + model.tokenizer.digest),
             width: model.model.blueprint.embedWidth)
     }
 
     public var width: Int { card.width }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) -> [Float] {
-        model.encode(texts: captions, progress: progress)
+    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
+        try model.encode(texts: captions, progress: progress)
     }
 }

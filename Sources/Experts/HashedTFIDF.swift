@@ -63,7 +63,7 @@ public struct HashedTFIDF: CaptionEmbedder {
             ], to: folder + "/" + Self.fileName)
     }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) -> [Float] {
+    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
         var features = [Float](repeating: 0, count: captions.count * width)
         for (n, caption) in captions.enumerated() {
             var row = [Double](repeating: 0, count: width)

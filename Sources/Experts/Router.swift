@@ -69,8 +69,8 @@ public struct Router: TaskRouter {
         self.device = device
     }
 
-    public func routes(_ groups: [[String]]) -> (task: Route, each: [Route]) {
-        let near = near(groups)
+    public func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route]) {
+        let near = try near(groups)
         func route(_ near: ArraySlice<(Double, Int)>) -> Route {
             form.route(squaredDistances: near.map(\.0), owners: near.map(\.1), experts: clusters.experts)
                 .restricted(to: present)
@@ -79,9 +79,9 @@ public struct Router: TaskRouter {
     }
 
     /// Each group's squared distance to its nearest fine centre, and that centre's expert.
-    private func near(_ groups: [[String]]) -> [(Double, Int)] {
+    private func near(_ groups: [[String]]) throws -> [(Double, Int)] {
         let width = clusters.width
-        let rows = embedder.embed(groups.flatMap { $0 }) { _ in }
+        let rows = try embedder.embed(groups.flatMap { $0 }) { _ in }
         var means = [Float]()
         means.reserveCapacity(groups.count * width)
         var row = 0

@@ -73,6 +73,13 @@ public struct AdamW: Sendable {
 
     public init(_ settings: Settings) { self.settings = settings }
 
+    /// The first parameter whose moments are NaN or infinite.
+    public var firstNonFinite: String? {
+        moments.sorted { $0.key < $1.key }.first {
+            $0.value.mean.floats.firstNonFinite != nil || $0.value.square.floats.firstNonFinite != nil
+        }?.key
+    }
+
     public static func decays(_ name: String, dimensions: Int) -> Bool {
         dimensions >= 2 && !["bn", "ln", "bias", "logit_scale"].contains { name.contains($0) }
     }

@@ -8,7 +8,21 @@ public struct FaultTally: Sendable, Equatable {
 
     public init() {}
 
-    public var total: Int { counts.values.reduce(0, +) }
+    /// As `json` writes it; anything else is an empty tally.
+    public init(_ json: JSON) {
+        seen = json["seen"]?.integer ?? 0
+        counts = (json["counts"]?.object ?? [:]).compactMapValues(\.integer).filter { $0.value > 0 }
+        examples = (json["examples"]?.object ?? [:]).compactMapValues(\.string)
+    }
+
+    public var json: JSON {
+        [
+            "seen": .integer(seen), "counts": .object(counts.mapValues { .integer($0) }),
+            "examples": .object(examples.mapValues { .string($0) }),
+        ]
+    }
+
+    public var total: Int { counts.values.reduce(0, &+) }
 
     public mutating func add(_ reason: String, example: String) {
         counts[reason, default: 0] += 1

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Monotonic time and the process's memory, as the kernel counts it.
 public enum Machine {
@@ -7,6 +8,16 @@ public enum Machine {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
+    /// Bytes that the system would not give; 0 when it gave all. Read where the process ends, to say why.
+    public static var refusedMemory: Int { refused.load(ordering: .relaxed) }
+    private static let refused = Atomic<Int>(0)
+
+    /// Ends the process because memory was refused in a place that cannot throw.
+    public static func refuse(memory bytes: Int) -> Never {
+        refused.store(bytes, ordering: .relaxed)
+        preconditionFailure("out of memory: \(bytes) bytes")
     }
 
     public static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }

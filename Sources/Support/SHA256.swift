@@ -14,7 +14,11 @@ public struct SHA256 {
     public static func hex(_ data: Data) -> String {
         var hash = SHA256()
         hash.update(data)
-        return hash.finish().map { String(format: "%02x", $0) }.joined()
+        return hexadecimal(hash.finish())
+    }
+
+    public static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map { String(format: "%02x", $0) }.joined()
     }
 
     public static func hex(_ text: String) -> String { hex(Data(text.utf8)) }

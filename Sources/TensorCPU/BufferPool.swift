@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Synchronization
 
 /// One range of addresses, cut into buffers and joined again as they come and go: what one size gave back serves another,
@@ -27,7 +28,7 @@ final class BufferPool: Sendable {
                 found = Self.reserve(size)
             }
         }
-        guard let found else { preconditionFailure("no range of addresses for tensors") }
+        guard let found else { Machine.refuse(memory: Int(size)) }
         base = UInt(bitPattern: found)
         self.size = size
         state = Mutex(State(committed: (base + Self.page - 1) / Self.page * Self.page))
@@ -88,7 +89,7 @@ final class BufferPool: Sendable {
         let start = UnsafeMutableRawPointer(bitPattern: state.committed)
         guard state.committed + needed <= base + self.size, mprotect(start, Int(needed), PROT_READ | PROT_WRITE) == 0
         else {
-            preconditionFailure("out of memory: \(size) bytes for a tensor")
+            Machine.refuse(memory: size)
         }
         madvise(start, Int(needed), 14 /* MADV_HUGEPAGE */)
         Self.insert(state.committed..<state.committed + needed, &state.free)

@@ -20,6 +20,9 @@ public final class CPUDevice: Device, @unchecked Sendable {
         self.threads = Threads(count: threads ?? ProcessInfo.processInfo.activeProcessorCount)
     }
 
+    /// As many as the system gave.
+    public var threadCount: Int { threads.count }
+
     public var name: String { "cpu (\(threads.count) threads)" }
 
     public func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer { pool.take(count * 4) }

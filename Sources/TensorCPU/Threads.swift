@@ -1,31 +1,29 @@
 import Foundation
+import Support
 import Synchronization
 
 /// A fixed team of threads that share out the tiles of one kernel at a time.
 ///
 /// Which thread takes which tile is left to chance, so a tile's boundaries and its arithmetic must
 /// depend on the shape alone: then the bits are the same for any number of threads.
-final class Threads: @unchecked Sendable {
+final class Threads: Sendable {
+    /// The calling thread among them. Fewer than asked for where the system refuses more: results do not depend on it.
     let count: Int
-    private let condition = NSCondition()
+    private let team = Team()
     /// One kernel at a time, whichever thread asks.
     private let turn = NSLock()
-    private let generation = Atomic<Int>(0)
-    private let nextTile = Atomic<Int>(0)
-    private let busy = Atomic<Int>(0)
-    private var job: (tiles: Int, body: UnsafePointer<(Int) -> Void>)?
 
     init(count: Int) {
-        self.count = max(1, count)
-        for _ in 1..<self.count {
-            let thread = Thread { [weak self] in
-                var seen = 0
-                while let team = self, team.work(&seen) {}
-            }
-            thread.stackSize = 1 << 20
-            thread.start()
+        var started = 1
+        for _ in 1..<max(1, count) {
+            guard let thread = try? WorkerThread({ [team] in team.work() }) else { break }
+            thread.detach()
+            started += 1
         }
+        self.count = started
     }
+
+    deinit { team.end() }
 
     /// Runs body(0) ... body(tiles - 1), on the calling thread too, and returns when all are done.
     /// Calls do not nest.
@@ -34,9 +32,29 @@ final class Threads: @unchecked Sendable {
             for tile in 0..<tiles { body(tile) }
             return
         }
-        // Workers see the closure through a pointer, so that none of them can keep it.
         turn.lock()
         defer { turn.unlock() }
+        team.share(tiles, body)
+    }
+
+    /// The same over ranges of `size` out of `total`.
+    func each(_ total: Int, by size: Int, _ body: (Range<Int>) -> Void) {
+        each((total + size - 1) / size) { body($0 * size..<min(total, ($0 + 1) * size)) }
+    }
+}
+
+/// What the threads of a team share; they hold it, and not the team's owner, so that they end with it.
+private final class Team: @unchecked Sendable {
+    private let condition = NSCondition()
+    private let generation = Atomic<Int>(0)
+    private let nextTile = Atomic<Int>(0)
+    private let busy = Atomic<Int>(0)
+    // Guarded by the condition.
+    private var job: (tiles: Int, body: UnsafePointer<(Int) -> Void>)?
+    private var isOver = false
+
+    /// Workers see the closure through a pointer, so that none of them can keep it.
+    func share(_ tiles: Int, _ body: (Int) -> Void) {
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { body in
                 condition.lock()
@@ -55,9 +73,12 @@ final class Threads: @unchecked Sendable {
         }
     }
 
-    /// The same over ranges of `size` out of `total`.
-    func each(_ total: Int, by size: Int, _ body: (Range<Int>) -> Void) {
-        each((total + size - 1) / size) { body($0 * size..<min(total, ($0 + 1) * size)) }
+    func end() {
+        condition.lock()
+        isOver = true
+        generation.wrappingAdd(1, ordering: .releasing)
+        condition.broadcast()
+        condition.unlock()
     }
 
     @inline(never)
@@ -70,19 +91,22 @@ final class Threads: @unchecked Sendable {
     }
 
     /// Kernels follow each other closely: a short watch before sleeping saves most wake-ups.
-    private func work(_ seen: inout Int) -> Bool {
-        for _ in 0..<2000 where generation.load(ordering: .acquiring) == seen { pause() }
-        condition.lock()
-        while generation.load(ordering: .relaxed) == seen { condition.wait() }
-        seen = generation.load(ordering: .relaxed)
-        let current = job
-        if current != nil { busy.wrappingAdd(1, ordering: .relaxed) }
-        condition.unlock()
-        if let current {
-            take(current.tiles, current.body)
-            busy.wrappingSubtract(1, ordering: .releasing)
+    func work() {
+        var seen = 0
+        while true {
+            for _ in 0..<2000 where generation.load(ordering: .acquiring) == seen { pause() }
+            condition.lock()
+            while generation.load(ordering: .relaxed) == seen { condition.wait() }
+            seen = generation.load(ordering: .relaxed)
+            let (current, isOver) = (job, isOver)
+            if current != nil { busy.wrappingAdd(1, ordering: .relaxed) }
+            condition.unlock()
+            if isOver { return }
+            if let current {
+                take(current.tiles, current.body)
+                busy.wrappingSubtract(1, ordering: .releasing)
+            }
         }
-        return true
     }
 
     private func pause() { _ = busy.load(ordering: .relaxed) }

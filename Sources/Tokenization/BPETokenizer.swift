@@ -9,7 +9,6 @@ public final class BPETokenizer: Tokenizer {
     public let start: Int32
     public let end: Int32
     public let cleaning: TextCleaning
-    public var textCleaning: TextCleaning? { cleaning }
     public var vocabularySize: Int { Int(end) + 1 }
 
     private struct Pair: Hashable {

@@ -3,7 +3,7 @@ import Support
 
 extension BPETokenizer {
     /// The merges in their order, "a b" each.
-    static func merges(of path: String) throws -> [String] {
+    public static func merges(of path: String) throws -> [String] {
         Array(try TextLines.split(Gzip.contents(of: path), path: path).dropFirst().prefix(mergeCount))
     }
 

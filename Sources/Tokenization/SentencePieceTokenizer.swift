@@ -8,7 +8,6 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     public let end: Int32
     public let padding: Int32
     public let cleaning: TextCleaning
-    public var textCleaning: TextCleaning? { cleaning }
     private let model: OpaquePointer
 
     /// - Throws: `Failure(.badData)` when the file is no sound sentencepiece model.

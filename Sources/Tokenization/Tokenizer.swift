@@ -5,8 +5,6 @@ public protocol Tokenizer: Sendable {
     /// Identifies the vocabulary and the rules: SHA-256 of the vocabulary file, hexadecimal.
     var digest: String { get }
     var vocabularySize: Int { get }
-    /// How it cleans texts; nil where that is part of its own rules.
-    var textCleaning: TextCleaning? { get }
 
     /// The ids of a text, without start, end and padding; at most `limit` of them need be right.
     func encode(_ text: String, limit: Int) -> [Int32]
@@ -16,8 +14,6 @@ public protocol Tokenizer: Sendable {
 }
 
 extension Tokenizer {
-    public var textCleaning: TextCleaning? { nil }
-
     /// All ids of a text, without start, end and padding.
     public func encode(_ text: String) -> [Int32] { encode(text, limit: .max) }
 

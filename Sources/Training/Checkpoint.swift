@@ -8,12 +8,23 @@ import Weights
 
 /// Everything a run continues from: the model folder, the optimiser's moments, the data position. Random
 /// streams are functions of seed, epoch and sample, so they need no state.
+///
+/// state.json is written last. It holds length and CRC-32 of every other file and a digest of itself: a checkpoint proves
+/// that it is what was written, or is not taken (docs/decisions/0009).
 struct Checkpoint {
     var step: Int
     var position: DataPosition
     var pairsSeen: Int
     /// Lowest validation loss so far, and its step.
     var best: (loss: Double, step: Int)?
+    var faults = FaultTally()
+    /// Bytes of metrics.jsonl when it was written.
+    var metricsLength = 0
+    /// Whether the validation and the evaluations of this step were made before it was written.
+    var isSettled = true
+
+    static let stateName = "state.json"
+    private static let momentsName = "optimizer.safetensors"
 
     static func write(_ state: Checkpoint, _ model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String)
         throws
@@ -26,39 +37,130 @@ struct Checkpoint {
                     FileTensor("square." + name, shape: moments.square.shape) { moments.square.floats },
                 ]
             }
-            try Safetensors.write(tensors, to: folder + "/optimizer.safetensors")
-            let json: JSON = [
-                "step": .integer(state.step), "optimizer_step": .integer(optimizer.step),
-                "epoch": .integer(state.position.epoch),
-                "samples_taken": .integer(state.position.taken), "pairs_seen": .integer(state.pairsSeen),
-                "best_loss": state.best.map { .number($0.loss) } ?? .null,
-                "best_step": state.best.map { .integer($0.step) } ?? .null,
-            ]
-            try AtomicFile.write(json.text(indent: 2) + "\n", to: folder + "/state.json")
+            try Safetensors.write(tensors, to: folder + "/" + momentsName)
+            let json = state.json.setting("optimizer_step", to: .integer(optimizer.step))
+                .setting("program", to: .string(Version.text)).setting("files", to: try manifest(of: folder))
+            let sealed = json.setting("digest", to: .string(SHA256.hex(json.text())))
+            try AtomicFile.write(sealed.text(indent: 2) + "\n", to: folder + "/" + stateName)
         }
     }
 
-    /// Reads the state, and puts weights and moments in place.
-    static func read(_ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW) throws -> Checkpoint {
-        let file = path + "/state.json"
-        let json = try JSON(file: file)
-        guard let step = json["step"]?.integer, let optimizerStep = json["optimizer_step"]?.integer,
-            let epoch = json["epoch"]?.integer, let taken = json["samples_taken"]?.integer,
-            let pairs = json["pairs_seen"]?.integer
-        else { throw Failure(.badData, file, "is not a checkpoint's state") }
-        let device = model.device
-        let isCheckpointed = model.isCheckpointed
-        model = try ModelFolder(path).load(on: device)
-        model.isCheckpointed = isCheckpointed
-        let moments = try Safetensors(path + "/optimizer.safetensors")
-        optimizer.step = optimizerStep
-        for name in moments.names where name.hasPrefix("mean.") {
-            let parameter = String(name.dropFirst(5))
-            optimizer.moments[parameter] = AdamW.Moments(
-                mean: try moments.tensor(name, on: device),
-                square: try moments.tensor("square." + parameter, on: device))
+    private var json: JSON {
+        [
+            "step": .integer(step), "epoch": .integer(position.epoch), "samples_taken": .integer(position.taken),
+            "pairs_seen": .integer(pairsSeen), "best_loss": best.map { .number($0.loss) } ?? .null,
+            "best_step": best.map { .integer($0.step) } ?? .null, "metrics_bytes": .integer(metricsLength),
+            "settled": .bool(isSettled), "faults": faults.json,
+        ]
+    }
+
+    /// Length and CRC-32 of every file in the folder but state.json.
+    private static func manifest(of folder: String) throws -> JSON {
+        var files: [String: JSON] = [:]
+        for name in try Files.names(in: folder) where name != stateName {
+            let (length, sum) = try checksum(of: folder + "/" + name)
+            files[name] = ["bytes": .integer(length), "crc32": .string(sum)]
         }
-        let best = json["best_loss"]?.number.flatMap { loss in json["best_step"]?.integer.map { (loss, $0) } }
-        return Checkpoint(step: step, position: DataPosition(epoch: epoch, taken: taken), pairsSeen: pairs, best: best)
+        return .object(files)
+    }
+
+    private static func checksum(of path: String) throws -> (length: Int, sum: String) {
+        let file = try InputFile(path)
+        var sum: UInt32 = 0
+        for start in stride(from: 0, to: file.length, by: 1 << 22) {
+            sum = Gzip.crc32(try file.read(start, min(1 << 22, file.length - start)), from: sum)
+        }
+        return (file.length, String(format: "%08x", sum))
+    }
+
+    /// Reads state.json and compares every file with what it says.
+    ///
+    /// - Throws: `Failure(.badData)` naming the file that is damaged or missing
+    private static func verified(_ path: String) throws -> JSON {
+        let file = path + "/" + stateName
+        func damaged(_ file: String, _ problem: String) -> Failure { Failure(.badData, file, problem) }
+        guard Files.isFile(file) else { throw damaged(file, "is missing: the checkpoint is not whole") }
+        let sealed = try JSON(file: file)
+        guard var members = sealed.object, let digest = members.removeValue(forKey: "digest")?.string else {
+            throw damaged(file, "has no digest of itself: it is no checkpoint's state")
+        }
+        guard digest == SHA256.hex(JSON.object(members).text()), let files = members["files"]?.object else {
+            throw damaged(file, "is not what was written")
+        }
+        for (name, entry) in files.sorted(by: { $0.key < $1.key }) {
+            let part = path + "/" + name
+            guard Files.isFile(part) else { throw damaged(part, "is missing") }
+            let (length, sum) = try checksum(of: part)
+            guard length == entry["bytes"]?.integer else {
+                throw damaged(part, "has \(length) bytes, \(entry["bytes"]?.integer ?? 0) were written")
+            }
+            guard sum == entry["crc32"]?.string else { throw damaged(part, "is not what was written (CRC-32)") }
+        }
+        guard files[ModelFolder.configName] != nil, files[ModelFolder.weightsName] != nil, files[momentsName] != nil else {
+            throw damaged(file, "names no model or no moments")
+        }
+        return .object(members)
+    }
+
+    /// Reads the state, and puts weights and moments in place.
+    ///
+    /// - Parameter model: of the form that the checkpoint must have
+    /// - Throws: `Failure(.badData)` saying what is damaged or does not fit
+    static func read(_ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW) throws -> Checkpoint {
+        let json = try verified(path)
+        let (state, optimizerStep) = try Self.state(json, file: path + "/" + stateName)
+        guard Files.name(of: path) == "step-\(state.step)" || !Files.name(of: path).hasPrefix("step-") else {
+            throw Failure(.badData, path, "holds the state of step \(state.step)")
+        }
+        let folder = try ModelFolder(path)
+        guard folder.blueprint == model.blueprint else {
+            throw Failure(.badData, path, "holds another model than the recipe's")
+        }
+        var read = try folder.load(on: model.device)
+        read.isCheckpointed = model.isCheckpointed
+        let moments = try self.moments(path + "/" + momentsName, of: read)
+        model = read
+        optimizer.step = optimizerStep
+        optimizer.moments = moments
+        return state
+    }
+
+    private static func state(_ json: JSON, file: String) throws -> (Checkpoint, optimizerStep: Int) {
+        func count(_ key: String) throws -> Int {
+            guard let value = json[key]?.integer, (0...largest).contains(value) else {
+                throw Failure(.badData, file, "\(key): \(json[key]?.text() ?? "absent") is no count")
+            }
+            return value
+        }
+        var state = Checkpoint(
+            step: try count("step"), position: DataPosition(epoch: try count("epoch"), taken: try count("samples_taken")),
+            pairsSeen: try count("pairs_seen"), best: nil)
+        if let loss = json["best_loss"]?.number { state.best = (loss, try count("best_step")) }
+        state.metricsLength = try count("metrics_bytes")
+        state.isSettled = json["settled"]?.bool ?? true
+        state.faults = FaultTally(json["faults"] ?? .null)
+        return (state, try count("optimizer_step"))
+    }
+
+    private static let largest = 1 << 52
+
+    /// - Throws: `Failure(.badData)` for moments that belong to no parameter, are not its shape, or are not finite
+    private static func moments(_ path: String, of model: DualEncoder) throws -> [String: AdamW.Moments] {
+        let file = try Safetensors(path)
+        let shapes = Dictionary(uniqueKeysWithValues: model.parameters.map { ($0.name, $0.value.shape) })
+        var found: [String: AdamW.Moments] = [:]
+        for name in file.names {
+            let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+            guard parts.count == 2, ["mean", "square"].contains(parts[0]), let shape = shapes[parts[1]],
+                try file.entry(name).shape == shape, try file.entry(name).element == .float32
+            else { throw Failure(.badData, path, "\(name) is no moment of a parameter of this model") }
+            guard parts[0] == "mean" else { continue }
+            func tensor(_ kind: String) throws -> Tensor {
+                model.device.tensor(try file.finiteFloats("\(kind).\(parts[1])"), shape: shape)
+            }
+            found[parts[1]] = AdamW.Moments(mean: try tensor("mean"), square: try tensor("square"))
+        }
+        guard found.count * 2 == file.names.count else { throw Failure(.badData, path, "holds half of a pair of moments") }
+        return found
     }
 }

@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C and SIGTERM end a run after the step at hand; a second one ends it at once.
+/// Ctrl-C, SIGTERM and a terminal that goes away (SIGHUP) end a run after the step at hand; a second Ctrl-C or SIGTERM ends
+/// it at once. (A terminal that closes may send several SIGHUP.)
 public enum Interruption {
     private static let flag = Atomic<Bool>(false)
 
@@ -11,7 +12,7 @@ public enum Interruption {
         // A parent may have left them blocked.
         var ours = sigset_t()
         sigemptyset(&ours)
-        for number in [SIGINT, SIGTERM] { sigaddset(&ours, number) }
+        for number in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&ours, number) }
         pthread_sigmask(SIG_UNBLOCK, &ours, nil)
         for number in [SIGINT, SIGTERM] {
             signal(number) { number in
@@ -19,5 +20,10 @@ public enum Interruption {
                 signal(number, SIG_DFL)
             }
         }
+        // nohup's wish is kept.
+        var before = sigaction()
+        sigaction(SIGHUP, nil, &before)
+        guard unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) != 1 else { return }
+        signal(SIGHUP) { _ in Interruption.flag.store(true, ordering: .relaxed) }
     }
 }

@@ -79,7 +79,7 @@ public struct Recipe {
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
-        guard Files.exists(path) else {
+        guard let path = Places.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
         }
@@ -89,6 +89,7 @@ public struct Recipe {
     }
 
     public init(_ file: YAMLFile) throws {
+        let file = try Self.located(file)
         self.file = file
         let top = try Section(file)
         _ = try top.optionalString("about")
@@ -120,7 +121,8 @@ public struct Recipe {
             }
             let folder = try ModelFolder(initialModel)
             modelPath = initialModel
-            (modelConfig, preprocess) = (folder.blueprint.config, folder.preprocess)
+            modelConfig = Self.withStart(of: objective, folder.blueprint.config, hasWeights: true)
+            preprocess = folder.preprocess
             if top.has("preprocess") {
                 throw top.wrong(
                     "preprocess", "comes with the model of init_from", remedy: "Name a model, too, to state another")
@@ -130,7 +132,8 @@ public struct Recipe {
             let config = try JSON(file: modelPath)
             modelConfig = Self.withStart(
                 of: objective,
-                try textEncoder.map { try Self.config(config, withText: SentenceFolder($0)) } ?? config)
+                try textEncoder.map { try Self.config(config, withText: SentenceFolder($0)) } ?? config,
+                hasWeights: initialModel != nil)
             preprocess = try Self.preprocess(top)
         }
 
@@ -144,9 +147,9 @@ public struct Recipe {
         let adam = try top.section("optimizer")
         rate = try adam.number("rate")
         optimizer = AdamW.Settings(
-            beta1: try adam.number("beta1", default: 0.9, in: 0...1),
-            beta2: try adam.number("beta2", default: 0.98, in: 0...1),
-            epsilon: try adam.number("epsilon", default: 1e-6),
+            beta1: try adam.number("beta1", default: 0.9, in: 0...0.999_999_999),
+            beta2: try adam.number("beta2", default: 0.98, in: 0...0.999_999_999),
+            epsilon: try adam.number("epsilon", default: 1e-6, in: 1e-30...1),
             weightDecay: try adam.number("weight_decay", default: 0.2))
         clip = try adam.optionalNumber("clip")
 
@@ -180,7 +183,7 @@ public struct Recipe {
                 assignment: part.string("assignment"), expert: part.integer("expert"),
                 outOfCluster: part.number("out_of_cluster", default: 0, in: 0...1)) : nil
         fields = SampleFields(
-            captionKey: try data.optionalString("caption_key"),
+            captionKey: try data.optionalString("caption_key"), form: try data.choice("captions", default: .lines),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
             templates: try data.has("templates")
                 ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
@@ -198,11 +201,11 @@ public struct Recipe {
         let augment = try data.section("augment")
         let scale = try augment.numbers("scale", count: 2, default: [0.9, 1])
         let ratio = try augment.numbers("ratio", count: 2, default: [0.75, 4.0 / 3])
-        guard scale[0] > 0, scale[0] <= scale[1], scale[1] <= 1 else {
-            throw augment.wrong("scale", "needs 0 < low <= high <= 1")
+        guard scale[0] >= 1e-6, scale[0] <= scale[1], scale[1] <= 1 else {
+            throw augment.wrong("scale", "needs 0.000001 <= low <= high <= 1")
         }
-        guard ratio[0] > 0, ratio[0] <= ratio[1], ratio[1] <= 1000 else {
-            throw augment.wrong("ratio", "needs 0 < low <= high <= 1000")
+        guard ratio[0] >= 0.001, ratio[0] <= ratio[1], ratio[1] <= 1000 else {
+            throw augment.wrong("ratio", "needs 0.001 <= low <= high <= 1000")
         }
         augmentation = Augmentation(
             scale: scale[0]...scale[1], ratio: ratio[0]...ratio[1],
@@ -249,12 +252,43 @@ public struct Recipe {
     }
 
     /// The configuration with the logit scale and bias its objective starts with, where it states none.
-    private static func withStart(of objective: Objective, _ config: JSON) -> JSON {
-        guard var members = config.object, let bias = objective.start.logitBias, members["init_logit_bias"] == nil
+    ///
+    /// - Parameter hasWeights: the scale, and where there is one the bias, come with weights; without one it starts at 0,
+    ///   as in open_clip (`FileParameters`)
+    private static func withStart(of objective: Objective, _ config: JSON, hasWeights: Bool) -> JSON {
+        guard var members = config.object, let bias = objective.start.logitBias,
+            members["init_logit_bias"]?.isNull ?? true
         else { return config }
         members["init_logit_bias"] = .number(bias)
-        members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale)
+        if !hasWeights { members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale) }
         return .object(members)
+    }
+
+    /// The file with what it names found: in the working folder, beside the recipe, or among Diptych's own files. What
+    /// stands in none of them keeps its name, and whoever opens it says so.
+    private static func located(_ file: YAMLFile) throws -> YAMLFile {
+        var located = file
+        let top = try Section(file)
+        func set(_ key: String, _ words: [String]) throws {
+            let found = words.map { Places.find($0, beside: file.path) ?? Self.pattern($0, beside: file.path) }
+            guard found != words else { return }
+            let texts = found.map { JSON.string($0).text() }
+            try located.set("\(key)=" + (texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"))
+        }
+        for key in ["model", "init_from", "text_encoder", "tokenizer"] where top.has(key) { try set(key, [top.string(key)]) }
+        for (name, key) in [("data", "train"), ("validation", "shards")] {
+            let section = try top.section(name)
+            if section.has(key) { try set("\(name).\(key)", section.strings(key)) }
+        }
+        return located
+    }
+
+    /// A pattern of shards beside the recipe, where the folder it names stands there and not here.
+    private static func pattern(_ name: String, beside file: String) -> String {
+        guard let brace = name.firstIndex(of: "{"), !name.hasPrefix("/") else { return name }
+        let folder = Files.parent(of: String(name[..<brace]))
+        let place = Places.beside(file, folder)
+        return !folder.isEmpty && !Files.exists(folder) && Files.exists(place) ? Places.beside(file, name) : name
     }
 
     public func isFrozen(_ name: String) -> Bool { frozen.contains { fnmatch($0, name, 0) == 0 } }

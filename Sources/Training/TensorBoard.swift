@@ -5,16 +5,19 @@ import Support
 final class TensorBoard {
     private let file: FileHandle
 
-    init(folder: String) throws {
+    /// - Parameter step: what earlier files of the folder logged from here on no longer counts
+    init(folder: String, from step: Int) throws {
         let path = folder + "/events.out.tfevents.\(Int(Date().timeIntervalSince1970)).\(getpid()).diptych"
-        guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
-        else {
-            throw Failure.system("cannot write", path)
-        }
-        self.file = file
+        let descriptor = Files.withPath(path) { open($0, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o644) }
+        guard descriptor >= 0 else { throw Failure.system("cannot write", path) }
+        file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var event = Self.field(1, double: Date().timeIntervalSince1970)
         event += Self.field(3, bytes: Array("brain.Event:2".utf8))
         try write(event)
+        guard step > 0 else { return }
+        // SessionLog START: TensorBoard drops what came after this step.
+        let start = Self.field(1, double: Date().timeIntervalSince1970) + [2 << 3] + Self.varint(UInt64(step + 1))
+        try write(start + Self.field(7, bytes: [1 << 3, 1]))
     }
 
     func log(_ values: [(String, Double)], step: Int) throws {

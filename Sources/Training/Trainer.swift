@@ -52,11 +52,19 @@ public final class Trainer {
     private var state: Checkpoint
     /// Where a continuation began in the other run.
     private let seedStep: Int
+    private let inputs: RunInputs
+    /// The step of the last checkpoint.
+    private var checkpointed = 0
+    /// The step that ends this call of `train`.
+    private var until = 0
 
     /// Prepares everything that can fail before the first step.
     ///
+    /// - Parameter allowed: inputs that may differ from those the run began with, by their names in `RunInputs.Part`
     /// - Throws: `Failure` naming file, line or key.
-    public init(_ recipe: Recipe, run path: String, resume: Bool, on device: any Device) throws {
+    public init(
+        _ recipe: Recipe, run path: String, resume: Bool, allowChanged allowed: [String] = [], on device: any Device
+    ) throws {
         self.recipe = recipe
         let setup = try TrainingSetup(recipe)
         (preprocess, tokenizer, steps) = (setup.preprocess, setup.tokenizer, setup.steps)
@@ -64,11 +72,14 @@ public final class Trainer {
             ($0, try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images))
         }
         validation = try ValidationLoss(recipe, setup)
-        model = try setup.model(on: device)
+        let started: [String]
+        (model, started) = try setup.model(on: device)
         optimizer = AdamW(recipe.optimizer)
         state = Checkpoint(step: 0, position: DataPosition(), pairsSeen: 0, best: nil)
         run = try RunFolder(path, resume: resume)
         if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
+        inputs = try RunInputs(
+            recipe, setup, evaluations: evaluators.map { RunInputs.TaskInputs(task: $0.plan.task, digest: $0.evaluator.digest) })
         if let continuation = recipe.continuation {
             let seed = try Checkpoint.read(continuation.checkpoint, into: &model, &optimizer)
             seedStep = seed.step
@@ -82,14 +93,64 @@ public final class Trainer {
         } else {
             seedStep = 0
         }
-        if resume, let last = run.checkpoints.last {
-            state = try Checkpoint.read(last.path, into: &model, &optimizer)
+        if resume, Files.exists(path + "/recipe.yaml") {
+            for note in try inputs.requireSame(asIn: path, allowing: Self.parts(allowed)) { say(note) }
+            if let found = try Self.newest(of: run, into: &model, &optimizer) {
+                state = found
+                checkpointed = state.step
+            } else {
+                say("\(path): no checkpoint had been written; the run begins at step 0")
+            }
         } else {
+            try inputs.write(to: path)
             try AtomicFile.write(recipe.file.text(), to: path + "/recipe.yaml")
         }
-        try run.truncateMetrics(after: state.step)
-        batches = Batcher(setup.order, setup.plan, tokenizer: tokenizer, from: state.position)
-        board = try TensorBoard(folder: path)
+        if try run.truncateMetrics(to: state) {
+            say("\(path)/metrics.jsonl: lines of steps before \(state.step) are lost; curves have a gap there")
+        }
+        batches = try Batcher(
+            setup.order, setup.plan, tokenizer: tokenizer, from: state.position, faults: state.faults)
+        do { board = try TensorBoard(folder: path, from: state.step) } catch {
+            batches.stop()
+            throw error
+        }
+        for note in setup.notes + started + evaluators.flatMap(\.evaluator.set.notes) { say(note) }
+    }
+
+    private static func parts(_ names: [String]) throws -> Set<RunInputs.Part> {
+        Set(
+            try names.map { name in
+                guard let part = RunInputs.Part(rawValue: name) else {
+                    let all = RunInputs.Part.allCases.map(\.rawValue)
+                    throw Failure(
+                        .usage, "--allow-changed \(name)", "is not one of \(all.joined(separator: ", "))",
+                        remedy: didYouMean(name, among: all).map { "Did you mean \($0)?" } ?? "")
+                }
+                return part
+            })
+    }
+
+    /// The newest checkpoint that is whole; damaged ones are put aside and named. nil when none had been written.
+    private static func newest(of run: RunFolder, into model: inout DualEncoder, _ optimizer: inout AdamW) throws
+        -> Checkpoint?
+    {
+        var damage: [Failure] = []
+        let checkpoints = run.checkpoints
+        for (step, path) in checkpoints.reversed() {
+            do {
+                let state = try Checkpoint.read(path, into: &model, &optimizer)
+                if !damage.isEmpty { say("going on from the newest whole checkpoint, step \(step)") }
+                return state
+            } catch let failure as Failure where failure.kind == .badData || failure.kind == .inputMissing {
+                damage.append(failure)
+                say("damaged checkpoint: \(failure)")
+                if checkpoints.count > damage.count { try run.setAside(path) }
+            }
+        }
+        guard let first = damage.first else { return nil }
+        throw Failure(
+            .badData, first.subject, first.problem,
+            remedy: "No whole checkpoint is left in \(run.path)/checkpoints; begin again with another --run")
     }
 
     /// Trains to the end, evaluates, writes the model folder.
@@ -103,13 +164,15 @@ public final class Trainer {
         defer { batches.stop() }
         let parameters = model.optimized
         let last = min(steps, until ?? steps)
+        self.until = last
         guard state.step <= last else {
             throw Failure(.usage, "--until \(last)", "\(run.path) is at step \(state.step) already")
         }
+        if !state.isSettled { try settle() }
         while state.step < last {
             let start = Machine.now()
             let waitedBefore = batches.waited
-            let batch = try batches.next()  // [B,3,S,S], [B,T]
+            let batch = try withCheckpoint { try batches.next() }  // [B,3,S,S], [B,T]
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
             let (loss, gradients) = recipe.objective.gradients(
                 of: model,
@@ -134,25 +197,42 @@ public final class Trainer {
                     gradientNorm: norm,
                     pairsPerSecond: Double(batch.count) / seconds,
                     dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
-            let isBest: Bool
-            do {
-                isBest = try validateIfDue()
-                for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps {
-                    try evaluate(evaluator, isFinal: false)
-                }
-            } catch {
-                try checkpoint()  // a bad held-out image loses no training
-                throw error
+            state.isSettled = false
+            try settle()
+            if Interruption.isRequested, state.step < steps {
+                if checkpointed != state.step { try checkpoint() }
+                throw interrupted()
             }
-            if isBest || isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == last {
-                try checkpoint()
-            }
-            if Interruption.isRequested, state.step < steps { throw interrupted() }
         }
         guard state.step >= steps else { return }
         try AtomicFile.writeFolder(run.path + "/model") { try writeModel($0) }
         for (_, evaluator) in evaluators { try evaluate(evaluator, isFinal: true) }
         if batches.faults.total > 0 { say("left out of training: \(batches.faults.summary)") }
+    }
+
+    /// What is due at this step: validation, evaluations, the checkpoint.
+    private func settle() throws {
+        let isBest = try withCheckpoint {
+            let isBest = try validateIfDue()
+            for (plan, evaluator) in evaluators where isDue(plan.every) && state.step < steps {
+                try evaluate(evaluator, isFinal: false)
+            }
+            return isBest
+        }
+        let isResumed = !state.isSettled && checkpointed == state.step
+        state.isSettled = true
+        let isLast = state.step == steps || state.step == until
+        if isBest || isResumed || isDue(recipe.checkpointEvery) || Interruption.isRequested || isLast { try checkpoint() }
+    }
+
+    /// A bad image or a shard that went away loses no training: what was trained is written first.
+    private func withCheckpoint<Value>(_ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch {
+            if state.step > 0, checkpointed != state.step {
+                do { try checkpoint() } catch let second { say("the checkpoint of step \(state.step) failed: \(second)") }
+            }
+            throw error
+        }
     }
 
     private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 }
@@ -175,11 +255,16 @@ public final class Trainer {
     /// Whether the loss is the lowest so far.
     private func validateIfDue() throws -> Bool {
         guard let validation, isDue(recipe.validateEvery) || state.step == steps else { return false }
-        let loss = try validation.evaluate(model, objective: recipe.objective)
-        try run.log(["step": .integer(state.step), "validation_loss": .number(loss)])
-        try board.log([("validation/loss", loss)], step: state.step)
-        guard loss < state.best?.loss ?? .infinity else { return false }
-        state.best = (loss, state.step)
+        let result = try validation.evaluate(model, objective: recipe.objective)
+        guard result.loss.isFinite else { throw notFinite("the validation loss is \(result.loss)") }
+        try run.log([
+            "step": .integer(state.step), "validation_loss": .number(result.loss),
+            "validation_batch": .integer(result.batch), "validation_pairs": .integer(result.pairs),
+            "validation_left_out": .integer(result.leftOut),
+        ])
+        try board.log([("validation/loss", result.loss)], step: state.step)
+        guard result.loss < state.best?.loss ?? .infinity else { return false }
+        state.best = (result.loss, state.step)
         return true
     }
 
@@ -196,12 +281,18 @@ public final class Trainer {
         say("\(name) at step \(state.step):\n" + result.lines.joined(separator: "\n"))
     }
 
+    /// Only of finite weights: a checkpoint that cannot be trained on never replaces one that can.
     private func checkpoint() throws {
+        if let name = model.firstNonFinite { throw notFinite("\(name) is not finite") }
+        if let name = optimizer.firstNonFinite { throw notFinite("the moments of \(name) are not finite") }
+        state.faults = batches.faults
+        state.metricsLength = try run.syncMetrics()
         let path = "\(run.path)/checkpoints/step-\(state.step)"
         try Checkpoint.write(state, model, optimizer, preprocess: preprocess.json, to: path)
+        checkpointed = state.step
         let kept = Set(run.checkpoints.suffix(recipe.keep).map(\.step) + [state.best?.step].compactMap { $0 })
         for (step, path) in run.checkpoints where !kept.contains(step) {
-            try FileManager.default.removeItem(atPath: path)
+            do { try AtomicFile.removeFolder(path) } catch { say("an old checkpoint stays: \(error)") }
         }
     }
 
@@ -216,11 +307,15 @@ public final class Trainer {
         let what =
             loss.isFinite
             ? "the gradient of \(gradients.firstNonFinite ?? "a parameter") is not finite" : "the loss is \(loss)"
+        let samples = batch.keys.prefix(8).map(\.shownName).joined(separator: ", ") + (batch.count > 8 ? ", ..." : "")
+        return notFinite("\(what); samples \(samples)", step: state.step + 1)
+    }
+
+    private func notFinite(_ what: String, step: Int? = nil) -> Failure {
         let kept =
             run.checkpoints.last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
         return Failure(
-            .badData, "step \(state.step + 1)",
-            "\(what); samples \(batch.keys.prefix(8).joined(separator: ", "))\(batch.count > 8 ? ", ..." : "")",
+            .badData, "step \(step ?? state.step)", what,
             remedy: "\(kept). Lower optimizer.rate, set optimizer.clip, or look at these samples")
     }
 

@@ -1,4 +1,5 @@
 import Encoders
+import Evaluation
 import Experts
 import Foundation
 import Images
@@ -8,6 +9,7 @@ import Shards
 import Support
 import TensorCore
 import Tokenization
+import Weights
 
 /// A recipe with its files opened: what a run and a dry run share.
 public struct TrainingSetup {
@@ -18,6 +20,8 @@ public struct TrainingSetup {
     public let order: SampleOrder
     public let plan: BatchPlan
     public let steps: Int
+    /// What a person should know before the run begins.
+    public private(set) var notes: [String] = []
 
     public init(_ recipe: Recipe) throws {
         self.recipe = recipe
@@ -28,13 +32,9 @@ public struct TrainingSetup {
             throw Failure(.badData, recipe.modelPath, "preprocess_cfg.size is not the model's image size")
         }
         tokenizer = try TokenizerCard(recipe.tokenizer).load()
-        guard tokenizer.vocabularySize <= blueprint.text.vocabulary else {
-            throw Failure(
-                .badData, recipe.file.path,
-                "the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is \(blueprint.text.vocabulary)",
-                remedy: "Choose another tokenizer or vocab_size")
-        }
+        try ModelTokenizer(folder: recipe.modelPath, blueprint: blueprint).check(tokenizer)
         let sources = try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }
+        notes = sources.flatMap(\.shards).flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
         order = SampleOrder(
             sources, seed: recipe.seed, window: recipe.window,
             samplesPerEpoch: recipe.samplesPerEpoch, subset: try recipe.flags(of: sources))
@@ -59,19 +59,28 @@ public struct TrainingSetup {
     }
 
     /// A new model, or the one that `init_from` names.
-    public func model(on device: any Device) throws -> DualEncoder {
+    ///
+    /// - Returns: also what a person should know of how it starts
+    public func model(on device: any Device) throws -> (model: DualEncoder, notes: [String]) {
         guard !blueprint.hasCaptionDecoder else {
             throw Failure(
                 .badData, recipe.file.path, "model: CoCa cannot be trained, its caption decoder is not built")
         }
         var model: DualEncoder
+        var notes: [String] = []
         if let continuation = recipe.continuation {
             model = try ModelFolder(continuation.checkpoint).load(on: device)
             guard model.blueprint == blueprint else {
                 throw Failure(.badData, continuation.checkpoint, "holds another model than the recipe's")
             }
         } else if let initial = recipe.initialModel {
-            model = try ModelFolder.load(blueprint, weights: initial + "/" + ModelFolder.weightsName, on: device)
+            let weights = try ModelFolder.weights(in: initial)
+            model = try ModelFolder.load(blueprint, weights: weights, on: device)
+            if let bias = model.logitBias?.value.scalar, try Safetensors(weights).names.allSatisfy({ !$0.hasSuffix("logit_bias") }) {
+                notes.append(
+                    "\(weights) has no logit bias: it starts at \(bias), the logit scale at "
+                        + "\(expf(model.logScale.value.scalar)) from the weights, as in open_clip")
+            }
         } else {
             let fresh = FreshParameters(on: device, seed: recipe.seed)
             model =
@@ -85,7 +94,22 @@ public struct TrainingSetup {
                 .badData, recipe.file.path, "freeze: \(pattern) matches no parameter",
                 remedy: "Names are open_clip's, such as visual.conv1.weight")
         }
-        return model
+        let norms = model.followedNorms.filter { !recipe.isFrozen($0) }
+        if let chunk = recipe.chunk, chunk < recipe.batch, let norm = norms.first {
+            throw Failure(
+                .badData, recipe.file.path,
+                "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
+                remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
+        }
+        if recipe.isCheckpointed {
+            let idle = model.towersWithoutRecomputation
+            guard idle.count < 2 else {
+                throw Failure(
+                    .badData, recipe.file.path, "checkpointing: neither tower of this model has blocks to recompute")
+            }
+            notes += idle.map { "checkpointing: the \($0) tower has no blocks to recompute; only the other one does" }
+        }
+        return (model, notes)
     }
 }
 

@@ -6,34 +6,59 @@ import Support
 import TensorCore
 import Tokenization
 
-/// The objective on held-out pairs: the mean over full batches of one fixed pass, evaluation transform.
+/// The objective on held-out pairs: the mean over full batches of one fixed pass, evaluation transform. A set smaller than
+/// a batch is one batch of all its pairs. The loss depends on the batch size, so that is reported with it.
 struct ValidationLoss {
+    struct Result {
+        let loss: Double
+        /// Pairs of a batch.
+        let batch: Int
+        /// Pairs that the loss is over.
+        let pairs: Int
+        /// Held-out pairs that fill no further batch, and faulty samples.
+        let leftOut: Int
+    }
+
     private let order: SampleOrder
     private let plan: BatchPlan
     private let tokenizer: any Tokenizer
+    private let place: String
 
     /// nil when the recipe names no validation shards.
+    ///
+    /// - Throws: `Failure(.badData)` for fewer than two pairs, whose loss says nothing
     init?(_ recipe: Recipe, _ setup: TrainingSetup) throws {
         guard !recipe.validationShards.isEmpty else { return nil }
         order = SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
+        place = recipe.validationShards.joined(separator: ", ")
+        guard order.count >= 2 else { throw Self.tooFew(order.count, place) }
         var plan = setup.plan
         plan.augmentation = nil
         plan.decode = .exact
-        // Small sets leave room for a faulty sample.
-        plan.size = min(plan.size, max(1, order.count / 2))
+        plan.size = min(plan.size, order.count)
         self.plan = plan
         tokenizer = setup.tokenizer
     }
 
-    func evaluate(_ model: DualEncoder, objective: Objective) throws -> Double {
-        let batches = Batcher(order, plan, tokenizer: tokenizer)
+    private static func tooFew(_ count: Int, _ place: String) -> Failure {
+        Failure(
+            .badData, "validation.shards: \(place)", "\(count) usable pairs: the loss of fewer than 2 says nothing",
+            remedy: "Hold out more pairs, or take validation out of the recipe")
+    }
+
+    func evaluate(_ model: DualEncoder, objective: Objective) throws -> Result {
+        let batches = try Batcher(order, plan, tokenizer: tokenizer)
         defer { batches.stop() }
-        var sum = 0.0
-        var count = 0
-        for _ in 0..<batches.batchesPerEpoch {
-            let batch = try batches.next()
-            guard batches.position.epoch == 0 else { break }  // faults left no further full batch
+        var (sum, count, pairs) = (0.0, 0, 0)
+        var size = plan.size
+        while let batch = try batches.nextOfEpoch() {
+            if batch.count < plan.size {
+                guard count == 0 else { break }
+                guard batch.count >= 2 else { throw Self.tooFew(batch.count, place) }
+                size = batch.count
+            }
             count += 1
+            pairs += batch.count
             sum += withoutTape {
                 let images = model.device.tensor(
                     batch.images, shape: [batch.count, 3, plan.preprocess.height, plan.preprocess.width])
@@ -46,6 +71,7 @@ struct ValidationLoss {
                     ).scalar)
             }
         }
-        return sum / Double(max(1, count))
+        guard count > 0 else { throw Self.tooFew(0, place) }
+        return Result(loss: sum / Double(count), batch: size, pairs: pairs, leftOut: order.count - pairs)
     }
 }

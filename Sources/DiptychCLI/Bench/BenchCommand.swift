@@ -51,33 +51,33 @@ struct BenchReport {
         (self.kernels, self.repetitions, self.total) = (kernels, repetitions, total)
     }
 
-    func print(_ options: BenchOptions) {
+    func print(_ options: BenchOptions) throws {
         if options.json {
             var members = Dictionary(uniqueKeysWithValues: rows.map { ($0.key, $0.value) })
             members["what"] = .string(title)
-            Swift.print(JSON.object(members).text(indent: 2))
+            try answer(JSON.object(members).text(indent: 2))
         } else {
-            Swift.print(title)
-            for row in rows { Swift.print("  \(row.text)") }
-            if options.profile, let kernels { printProfile(kernels) }
+            try answer(title)
+            for row in rows { try answer("  \(row.text)") }
+            if options.profile, let kernels { try printProfile(kernels) }
         }
     }
 
     /// Kernels by the time they took, and what passed outside of them.
-    private func printProfile(_ kernels: [String: ProfilingDevice.Entry]) {
+    private func printProfile(_ kernels: [String: ProfilingDevice.Entry]) throws {
         let inside = kernels.values.reduce(0) { $0 + $1.seconds }
         let times = Double(repetitions)
-        Swift.print("     share   ms/round calls/round   GFLOP/s  kernel")
+        try answer("     share   ms/round calls/round   GFLOP/s  kernel")
         for (name, entry) in kernels.sorted(by: { ($0.value.seconds, $1.key) > ($1.value.seconds, $0.key) }) {
             let rate = entry.flops == 0 ? "" : String(format: "%.1f", Double(entry.flops) / entry.seconds / 1e9)
             let line = String(
                 format: "  %6.2f %% %10.2f %11d  ", 100 * entry.seconds / total, 1000 * entry.seconds / times,
                 entry.calls / repetitions)
-            Swift.print(line + String(repeating: " ", count: max(0, 8 - rate.count)) + rate + "  " + name)
+            try answer(line + String(repeating: " ", count: max(0, 8 - rate.count)) + rate + "  " + name)
         }
         let outside = total - inside
         let line = String(format: "  %6.2f %% %10.2f", 100 * outside / total, 1000 * outside / times)
-        Swift.print(line + "                        outside kernels")
+        try answer(line + "                        outside kernels")
     }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Images
+import Shards
 import Support
 import Tokenization
 
@@ -29,12 +30,8 @@ struct BenchData: DiptychCommand {
     }
 
     func execute() throws {
-        let manager = FileManager.default
-        let names = (try? manager.subpathsOfDirectory(atPath: images)) ?? []
-        let files = try names.sorted().filter {
-            ["jpg", "jpeg", "png", "webp"].contains(($0 as NSString).pathExtension.lowercased())
-        }.map { try readFile(images + "/" + $0) }
-        guard !files.isEmpty else { throw Failure(.inputMissing, images, "holds no JPEG, PNG or WebP images") }
+        let files = try ImageFiles(images).files.map { try readFile(images + "/" + $0) }
+        guard !files.isEmpty else { throw Failure(.inputMissing, images, "holds no images") }
         let preprocess = try Preprocess(.object([:]), height: size, width: size, path: "")
         let augmentation = Augmentation()
         let times = try timed(rounds) {
@@ -58,7 +55,7 @@ struct BenchData: DiptychCommand {
         report.add("images_per_second", Double(files.count) / times.median, "%.1f images/s on one core")
         report.add("fastest_per_second", Double(files.count) / times[0], "%.1f at the fastest")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
-        report.print(options)
+        try report.print(options)
     }
 }
 
@@ -95,6 +92,6 @@ struct BenchTokenize: DiptychCommand {
         report.add("texts_per_second", Double(lines.count) / times.median, "%.0f texts/s on one core")
         report.add("fastest_per_second", Double(lines.count) / times[0], "%.0f at the fastest")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
-        report.print(options)
+        try report.print(options)
     }
 }

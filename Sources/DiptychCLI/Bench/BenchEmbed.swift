@@ -50,6 +50,6 @@ struct BenchEmbed: DiptychCommand {
             Double(kernels.values.reduce(0) { $0 + $1.flops }), seconds: total, peakBefore: peak,
             threads: options.machine.threads)
         report.add(profile: kernels, repetitions: rounds, total: total)
-        report.print(options)
+        try report.print(options)
     }
 }

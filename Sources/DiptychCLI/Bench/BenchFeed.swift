@@ -33,7 +33,7 @@ struct BenchFeed: DiptychCommand {
         let recipe = try Recipe(recipe, overrides: set)
         let setup = try TrainingSetup(recipe)
         let device = options.machine.device()
-        let model = try setup.model(on: device)
+        let model = try setup.model(on: device).model
         var optimizer = AdamW(recipe.optimizer)
         func step(_ batch: Batch) {
             let preprocess = setup.preprocess
@@ -51,7 +51,7 @@ struct BenchFeed: DiptychCommand {
         var (fromShards, fromMemory, waited) = ([Double](), [Double](), 0.0)
         var position = DataPosition()
         for _ in 0..<turns {
-            let batches = Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer, from: position)
+            let batches = try Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer, from: position)
             defer { batches.stop() }
             for _ in 0..<4 { step(try batches.next()) }  // the reader is three batches ahead
             var held: [Batch] = []
@@ -87,6 +87,6 @@ struct BenchFeed: DiptychCommand {
         report.add("highest_ratio", ratios.last!, "%.3f in the highest")
         report.add("waiting_share", waited / fromShards.reduce(0, +), "%.4f of the time was spent waiting for samples")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
-        report.print(options)
+        try report.print(options)
     }
 }

@@ -50,7 +50,7 @@ struct BenchLoss: DiptychCommand {
         report.addProducts(
             products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
         report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
-        report.print(options)
+        try report.print(options)
     }
 }
 
@@ -95,6 +95,6 @@ struct BenchRetrieval: DiptychCommand {
             2 * Double(images) * Double(captions) * Double(width), seconds: times.median, peakBefore: peak,
             threads: options.machine.threads)
         report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
-        report.print(options)
+        try report.print(options)
     }
 }

@@ -64,6 +64,6 @@ struct BenchStep: DiptychCommand {
             "of it beyond 16 bytes a parameter")
         report.addProducts(products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
         report.add(profile: kernels, repetitions: steps, total: total)
-        report.print(options)
+        try report.print(options)
     }
 }

@@ -114,7 +114,7 @@ struct ExpertsJob {
             ? try HashedTFIDF(fitting: sample, width: recipe.embedder.width, seed: recipe.fine.seed)
             : try recipe.embedder.kind.open(recipe.embedder.path, on: device)
         let progress = ProgressLine("captions", total: sample.count)
-        let points = embedder.embed(sample) { progress.update($0) }
+        let points = try embedder.embed(sample) { progress.update($0) }
         progress.finish()
         let start = Machine.now()
         let (clusters, fit) = try Clusters.fit(
@@ -126,7 +126,7 @@ struct ExpertsJob {
             to: folder + "/clusters",
             Clusters.Settings(fit, recipe.fine, sample: sample.count, of: captions.count), embedder: embedder,
             summary: clusters.summary(sample, points, on: device))
-        print("clusters: \(folder)/clusters/summary.md")
+        try answer("clusters: \(folder)/clusters/summary.md")
     }
 
     func plan() throws {
@@ -181,7 +181,7 @@ struct ExpertsJob {
                 recipe: recipe.seedRun + "/recipe.yaml", checkpoint: checkpoint.path, total: total), assignment,
             to: folder)
         for expert in plan.sizes.indices {
-            print("expert \(expert): \(plan.sizes[expert]) samples, \(plan.steps[expert]) steps")
+            try answer("expert \(expert): \(plan.sizes[expert]) samples, \(plan.steps[expert]) steps")
         }
     }
 
@@ -203,7 +203,7 @@ struct ExpertsJob {
             let trainer = try Trainer(Recipe(expert.recipe), run: expert.run, resume: isBegun, on: device)
             try trainer.run(title: "expert \(expert.index)")
         }
-        print("experts: \(folder)")
+        try answer("experts: \(folder)")
     }
 }
 

@@ -47,26 +47,25 @@ struct ExpertsRoute: DiptychCommand {
             names = task.classNames
             groups = names.map { name in task.templates.map { $0.replacingOccurrences(of: "{}", with: name) } }
         } else {
-            names = String(decoding: try readFile(texts!), as: UTF8.self).split(whereSeparator: \.isNewline).map(
-                String.init)
+            names = try TextLines.read(texts ?? "").filter { !$0.isEmpty }
             groups = names.map { [$0] }
         }
         guard !names.isEmpty else { throw Failure(.badData, task ?? texts ?? "", "holds no texts to route by") }
-        let found = router.routes(groups)
+        let found = try router.routes(groups)
         let routes = each ? found.each : [found.task]
         if json {
-            return print(
+            return try answer(
                 JSON.array(routes.enumerated().map { self.json($1, each ? [names[$0]] : names) }).text(indent: 2))
         }
         func row(_ weights: [Double]) -> String { weights.map { String(format: "%.4f", $0) }.joined(separator: "  ") }
         for (index, route) in routes.enumerated() {
             let title = each ? names[index] : "\(names.count) texts"
-            print(
+            try answer(
                 row(route.weights)
                     + String(format: "  entropy %.4f, largest possible %.4f  ", route.entropy, route.bound) + title)
             guard !each else { continue }
             for (name, text) in zip(names, route.texts) {
-                print(String(format: "  expert %d  %.4f  ", text.expert, text.affinity) + name)
+                try answer(String(format: "  expert %d  %.4f  ", text.expert, text.affinity) + name)
             }
         }
     }
@@ -119,6 +118,7 @@ struct ExpertsEval: DiptychCommand {
             try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images)
         }
         let models = try Ensemble(folder, ensemble.options, on: machine.device())
+        (models.notes + evaluators.flatMap(\.set.notes)).forEach(say)
         try Files.makeFolder(folder + "/evals")
         var names: [String: Int] = [:]
         for evaluator in evaluators {
@@ -129,10 +129,10 @@ struct ExpertsEval: DiptychCommand {
             let path = "\(folder)/evals/\(result.dataset)\(turn)"
             try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
             try AtomicFile.write(result.answerLines, to: path + ".answers.jsonl")
-            print("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
-            for line in result.lines + (result.experts?.lines ?? []) { print(line) }
+            try answer("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
+            for line in result.lines + (result.experts?.lines ?? []) { try answer(line) }
         }
-        print("report: \(try ExpertsReport(folder).write())")
+        try answer("report: \(try ExpertsReport(folder).write())")
     }
 }
 
@@ -156,7 +156,7 @@ struct ExpertsMerge: DiptychCommand {
                 DualEncoder.average(experts.map(\.model)), preprocess: experts[0].preprocess.json, to: target)
             try copyTokenizer(from: experts[0].name, to: target)
         }
-        print(out)
+        try answer(out)
     }
 }
 
@@ -191,6 +191,6 @@ struct ExpertsRepack: DiptychCommand {
                 try shard.repack(kept, to: "\(target)/\(String(format: "%05d", number))-\(shard.name).tar")
             }
         }
-        print("\(out): \(written) samples")
+        try answer("\(out): \(written) samples")
     }
 }

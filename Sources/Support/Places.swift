@@ -1,0 +1,47 @@
+import Foundation
+
+/// Where files that are named in recipes and on the command line stand: in the working folder, beside the file that names
+/// them, or among Diptych's own files, so that a command works from anywhere.
+public enum Places {
+    /// The folder that holds Recipes, Evals and Tokenizers: `$DIPTYCH_HOME`, or found upwards from the program
+    /// (a checkout, or `share/diptych` beside `bin`). nil where there is none.
+    public static var home: String? { foundHome() }
+
+    @inline(never)
+    private static func foundHome() -> String? {
+        if let named = ProcessInfo.processInfo.environment["DIPTYCH_HOME"], !named.isEmpty { return named }
+        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return nil }
+        var folder = Files.parent(of: program)
+        for _ in 0..<6 {
+            if isHome(folder) { return folder }
+            if isHome(folder + "/share/diptych") { return folder + "/share/diptych" }
+            folder = Files.parent(of: folder)
+        }
+        return nil
+    }
+
+    private static func isHome(_ folder: String) -> Bool {
+        Files.isFolder(folder + "/Recipes") && Files.isFolder(folder + "/Tokenizers")
+    }
+
+    /// A name as it is named from another file.
+    public static func beside(_ file: String, _ name: String) -> String {
+        let folder = Files.parent(of: file)
+        return folder.isEmpty || name.hasPrefix("/") ? name : folder + "/" + name
+    }
+
+    /// The first place where a file or folder of this name stands; nil where it stands nowhere.
+    ///
+    /// - Parameter file: the one that names it
+    public static func find(_ name: String, beside file: String? = nil) -> String? {
+        if Files.exists(name) { return name }
+        guard !name.hasPrefix("/") else { return nil }
+        if let file {
+            let place = beside(file, name)
+            if Files.exists(place) { return place }
+        }
+        guard let home else { return nil }
+        let place = home + "/" + name
+        return Files.exists(place) ? place : nil
+    }
+}
