@@ -8,13 +8,23 @@ guard words.count == 4 else {
     print("usage: search MODEL FOLDER SENTENCE")
     exit(64)
 }
-let model = try LoadedModel(words[1], on: CPUDevice())
-let names = try FileManager.default.contentsOfDirectory(atPath: words[2]).filter { $0.hasSuffix(".jpg") }.sorted()
 let folder = words[2]
-let images = try model.encode(images: names.count) { [names, folder] index in  // [N,E]
-    try PixelImage(decoding: readFile(folder + "/" + names[index]))
+do {
+    let model = try LoadedModel(words[1], on: CPUDevice())
+    let names = try Files.names(in: folder).filter { $0.hasSuffix(".jpg") }
+    guard !names.isEmpty else { throw Failure(.inputMissing, folder, "holds no .jpg images") }
+    let images = try model.encode(images: names.count) { index in  // [N,E]
+        try PixelImage(decoding: readFile(folder + "/" + names[index]))
+    }
+    let query = try model.encode(texts: [words[3]])  // [1,E]
+    let width = query.count
+    let scores = names.indices.map { row in
+        (0..<width).reduce(Float(0)) { $0 + images[row * width + $1] * query[$1] }
+    }
+    for row in names.indices.sorted(by: { scores[$0] > scores[$1] }).prefix(5) {
+        print(scores[row], names[row].shownName)
+    }
+} catch {
+    Console.tell("search: \(error)\n")
+    exit((error as? Failure)?.kind.rawValue ?? 65)
 }
-let query = model.encode(texts: [words[3]])  // [1,E]
-let width = query.count
-let scores = names.indices.map { row in (0..<width).reduce(Float(0)) { $0 + images[row * width + $1] * query[$1] } }
-for row in names.indices.sorted(by: { scores[$0] > scores[$1] }).prefix(5) { print(scores[row], names[row]) }

@@ -24,7 +24,7 @@ struct TokenizeCommand: DiptychCommand {
     }
 
     func execute() throws {
-        guard let place = Places.find(tokenizer) else {
+        guard let place = Paths.find(tokenizer) else {
             throw Failure(.inputMissing, tokenizer, "no such tokenizer folder", remedy: "See Tokenizers/")
         }
         let tokenizer = try TokenizerCard(place).load()

@@ -52,8 +52,9 @@ struct TrainCommand: DiptychCommand {
         if let until, until < trainer.steps {
             return try answer("checkpoint: \(folder)/checkpoints/step-\(until)")
         }
+        let report = try RunReport(folder).write()
         try answer("model:  \(folder)/model")
-        try answer("report: \(try RunReport(folder).write())")
+        try answer("report: \(report)")
     }
 }
 

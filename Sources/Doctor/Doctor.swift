@@ -94,6 +94,7 @@ public struct Doctor: Sendable {
         add("preprocess", if: "preprocess/cases.json", preprocessCases)
         add("metrics/retrieval", if: "metrics/retrieval.json", retrievalCases)
         add("metrics/classification", if: "metrics/classification.json", classificationCases)
+        add("sentence", if: "sentence/cases.json", sentenceCases)
         add("pos_embed", if: "pos_embed/cases.json", positionCases)
         for name in try Files.names(in: folder) where !name.hasPrefix(".") && Files.isFolder(path(name)) {
             guard !Self.known.contains(name) else { continue }
@@ -103,7 +104,7 @@ public struct Doctor: Sendable {
     }
 
     private static let known = [
-        "models", "losses", "optimizer", "schedule", "train_loop", "tokenizers", "preprocess", "metrics", "pos_embed",
+        "models", "losses", "optimizer", "schedule", "train_loop", "tokenizers", "preprocess", "metrics", "pos_embed", "sentence",
     ]
 
     func path(_ name: String) -> String { folder + "/" + name }

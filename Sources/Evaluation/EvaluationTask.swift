@@ -28,7 +28,7 @@ public struct EvaluationTask: Sendable {
 
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String) throws {
-        guard let path = Places.find(path) else {
+        guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such task", remedy: "See Evals/tasks for those that come with Diptych")
         }

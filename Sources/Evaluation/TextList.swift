@@ -15,8 +15,8 @@ public enum TextList {
     /// A file beside the YAML, in the working folder or where set-up puts it.
     static func locate(_ name: String, _ section: Section, _ key: String, beside path: String) throws -> String {
         let benchmark = cacheFolder + "/benchmark/" + name
-        let beside = Places.beside(path, name)
-        guard let file = ([beside, name].first { Files.exists($0) }) ?? Places.find(name, beside: path)
+        let beside = Paths.beside(path, name)
+        guard let file = ([beside, name].first { Files.exists($0) }) ?? Paths.find(name, beside: path)
             ?? (Files.exists(benchmark) ? benchmark : nil)
         else {
             throw section.wrong(

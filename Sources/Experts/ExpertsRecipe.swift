@@ -35,7 +35,7 @@ public struct ExpertsRecipe {
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
-        guard let path = Places.find(path) else {
+        guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/experts for those that come with Diptych")
         }

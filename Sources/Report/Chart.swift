@@ -12,8 +12,15 @@ struct Chart {
 
     init(title: String, lines: [(String, [(x: Double, y: Double)], Int)]) {
         self.title = title
-        self.lines = lines.map { (name: $0.0, points: $0.1, colour: $0.2) }.filter { !$0.points.isEmpty }
+        self.lines = lines.map { line in
+            // Past these a line shows nothing, and differences overflow.
+            let points = line.1.filter { abs($0.x) <= Self.largestX && abs($0.y) <= Self.largestY }
+            return (name: line.0, points: points, colour: line.2)
+        }.filter { !$0.points.isEmpty }
     }
+
+    private static let largestX = 1e15
+    private static let largestY = 1e100
 
     var isEmpty: Bool { lines.isEmpty }
 
@@ -21,7 +28,11 @@ struct Chart {
         let all = lines.flatMap(\.points)
         let (x0, x1) = (all.map(\.x).min()!, max(all.map(\.x).max()!, all.map(\.x).min()! + 1))
         var (y0, y1) = (all.map(\.y).min()!, all.map(\.y).max()!)
-        if y1 - y0 < 1e-12 { (y0, y1) = (y0 - 0.5, y1 + 0.5) }
+        let least = max(1e-12, 1e-9 * max(abs(y0), abs(y1)))
+        if y1 - y0 < least {
+            let margin = max(0.5, least)
+            (y0, y1) = (y0 - margin, y1 + margin)
+        }
         let ticks = Self.ticks(y0, y1)
         (y0, y1) = (min(y0, ticks.first!), max(y1, ticks.last!))
         let left = 12 + 7 * Double(max(5, ticks.map { Self.label($0).count }.max()!))  // the labels stand here

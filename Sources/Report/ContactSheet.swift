@@ -16,7 +16,7 @@ public enum ContactSheet {
     public static func html(title: String, _ cards: [Card]) -> String {
         let items = cards.map { card in
             """
-            <figure><img src="data:image/jpeg;base64,\(card.picture)" alt="\(HTML.escape(card.text))">
+            <figure>\(HTML.picture(card.picture, text: card.text))
             <figcaption><b>\(HTML.escape(card.title))</b><br>\(HTML.escape(card.text))</figcaption></figure>
             """
         }

@@ -1,23 +1,39 @@
-/// The frame of every page: self-contained, light or dark as the reader's system is.
+/// The frame of every page: self-contained, without scripts, light or dark as the reader's system is.
 enum HTML {
+    /// By scalars: to a browser a quote is a quote, whatever combining mark follows it.
     static func escape(_ text: String) -> String {
         var out = ""
-        for character in text {
-            switch character {
+        for scalar in text.unicodeScalars {
+            switch scalar {
             case "&": out += "&amp;"
             case "<": out += "&lt;"
             case ">": out += "&gt;"
             case "\"": out += "&quot;"
-            default: out.append(character)
+            case "'": out += "&#39;"
+            default: out.unicodeScalars.append(scalar)
             }
         }
         return out
+    }
+
+    /// A picture whose bytes stand in the page; nothing for what is no base64.
+    static func picture(_ base64: String, text: String = "") -> String {
+        let isBase64 = base64.utf8.allSatisfy {
+            switch $0 {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "+"), UInt8(ascii: "/"), UInt8(ascii: "="):
+                true
+            default: false
+            }
+        }
+        return "<img alt=\"\(escape(text))\" src=\"data:image/jpeg;base64,\(isBase64 ? base64 : "")\">"
     }
 
     static func page(title: String, body: String) -> String {
         """
         <!doctype html>
         <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
         <title>\(escape(title))</title><style>\(style)</style></head>
         <body><main>\(body)</main></body></html>
 

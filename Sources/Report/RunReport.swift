@@ -17,9 +17,7 @@ public struct RunReport {
             throw Failure(.inputMissing, folder, "is no run folder: it has no metrics.jsonl")
         }
         // A run that was killed may have left half a line.
-        let lines = try String(decoding: readFile(metrics), as: UTF8.self).split(separator: "\n").compactMap {
-            try? JSON(parsing: Data($0.utf8), path: metrics)
-        }
+        let lines = try TextLines.bytes(of: readFile(metrics)).compactMap { try? JSON(parsing: Data($0), path: metrics) }
         steps = lines.filter { $0["loss"] != nil }
         validation = lines.filter { $0["validation_loss"] != nil }
         recipe = (try? String(decoding: readFile(folder + "/recipe.yaml"), as: UTF8.self)) ?? ""
@@ -87,7 +85,8 @@ public struct RunReport {
         let rows = results.flatMap { name, json -> [String] in
             (json["metrics"]?.object ?? [:]).sorted { Self.order($0.key) < Self.order($1.key) }.map { metric, value in
                 let number = value.number ?? 0
-                let ends = json["confidence"]?[metric]?.array?.compactMap(\.number) ?? [number, number]
+                let stated = json["confidence"]?[metric]?.array?.compactMap(\.number) ?? []
+                let ends = stated.count == 2 ? stated : [number, number]
                 func percent(_ share: Double) -> String { String(format: "%.1f", 100 * share) }
                 return """
                     <tr><td>\(HTML.escape(name))</td><td>\(Self.title(metric))</td><td class="n"><b>\(percent(number))</b></td>
@@ -129,7 +128,7 @@ public struct RunReport {
     }
 
     private func picture(_ json: JSON?) -> String {
-        "<img alt=\"\" src=\"data:image/jpeg;base64,\(json?.string ?? "")\">"
+        HTML.picture(json?.string ?? "")
     }
 
     private func retrieval(_ example: JSON) -> String {

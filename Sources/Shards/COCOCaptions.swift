@@ -14,7 +14,8 @@ public struct COCOCaptions: Sendable {
     public let images: [Image]
     /// Images that have no captions.
     public let withoutCaptions: Int
-    /// The part that was taken of a Karpathy split; nil for COCO's own form.
+    /// The part that was taken of a Karpathy split, and what was not: "train; not taken: restval (30504 images)". nil for
+    /// COCO's own form.
     public let split: String?
 
     /// - Parameter split: the parts of a Karpathy split to take, joined by "+"; nil refuses such a file
@@ -25,16 +26,22 @@ public struct COCOCaptions: Sendable {
             throw Failure(.badData, path, "has no images", remedy: "A COCO captions file is needed")
         }
         let isKarpathy = images.contains { $0["sentences"] != nil }
-        let found = isKarpathy
-            ? try Self.karpathy(images, split, path) : try Self.coco(images, json["annotations"]?.array, path)
-        self.split = isKarpathy ? split : nil
+        let found: [Image]
+        if isKarpathy {
+            (found, self.split) = try Self.karpathy(images, split, path)
+        } else {
+            (found, self.split) = (try Self.coco(images, json["annotations"]?.array, path), nil)
+        }
         self.images = found.filter { !$0.captions.isEmpty }
         withoutCaptions = found.count - self.images.count
     }
 
-    private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> [Image] {
+    private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> ([Image], split: String) {
         let counts = images.reduce(into: [String: Int]()) { $0[$1["split"]?.string ?? "(none)", default: 0] += 1 }
-        let there = counts.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value) images)" }.joined(separator: ", ")
+        func list(_ names: some Sequence<String>) -> String {
+            names.sorted().map { "\($0) (\(counts[$0] ?? 0) images)" }.joined(separator: ", ")
+        }
+        let there = list(counts.keys)
         guard let wanted else {
             throw Failure(
                 .usage, path, "is a Karpathy file with the splits \(there)",
@@ -44,12 +51,14 @@ public struct COCOCaptions: Sendable {
         if let unknown = names.first(where: { counts[$0] == nil }) ?? (names.isEmpty ? wanted : nil) {
             throw Failure(.usage, path, "has no split \"\(unknown)\"; it has \(there)")
         }
-        return try images.filter { names.contains($0["split"]?.string ?? "(none)") }.map { image in
+        let others = counts.keys.filter { !names.contains($0) }
+        let taken = try images.filter { names.contains($0["split"]?.string ?? "(none)") }.map { image in
             guard let file = image["filename"]?.string else { throw Failure(.badData, path, "an image has no filename") }
             return Image(
                 file: image["filepath"]?.string.map { $0 + "/" + file } ?? file,
                 captions: (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string })
         }
+        return (taken, wanted + (others.isEmpty ? "" : "; not taken: \(list(others))"))
     }
 
     private static func coco(_ images: [JSON], _ annotations: [JSON]?, _ path: String) throws -> [Image] {

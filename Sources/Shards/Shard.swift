@@ -27,7 +27,10 @@ public final class Shard: Sendable {
     /// - Throws: `Failure(.inputMissing)`, or `Failure(.badData)` naming file and byte.
     public init(_ path: String) throws {
         self.path = path
-        let file = try InputFile(path)
+        let file: InputFile
+        do { file = try InputFile(path) } catch let failure as Failure where failure.kind == .inputMissing {
+            throw Failure(.inputMissing, path, "no such shard")
+        }
         (byteCount, identity) = (file.length, file.identity)
         guard byteCount > 0 else { throw Failure(.badData, path, "the file is empty", remedy: "Fetch or make it again") }
         var notes: [String] = []

@@ -40,7 +40,7 @@ public enum AtomicFile {
         } catch {
             if isOpen { close(descriptor) }
             _ = Files.withPath(temporary) { unlink($0) }
-            throw error as? Failure ?? Failure(.io, path, "cannot write: \(describe(error))")
+            throw error as? Failure ?? Failure.writing(path, error)
         }
         try syncFolder(Files.parent(of: path))
     }
@@ -93,16 +93,16 @@ public enum AtomicFile {
             throw Failure.system("cannot sync the folder", path)
         }
     }
-
-    /// What Foundation wraps a system error in, unwrapped.
-    private static func describe(_ error: any Error) -> String {
-        let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-        return inner.domain == NSPOSIXErrorDomain
-            ? String(cString: strerror(Int32(inner.code))) : error.localizedDescription
-    }
 }
 
 extension Failure {
+    /// A failed write through Foundation, with the system's own words.
+    public static func writing(_ path: String, _ error: any Error) -> Failure {
+        let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+        let words = inner.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(inner.code))) : error.localizedDescription
+        return Failure(.io, path, "cannot write: \(words)")
+    }
+
     /// A failed system call, with the system's own words (errno is read at once).
     public static func system(_ problem: String, _ path: String) -> Failure {
         let code = errno

@@ -1,5 +1,6 @@
 import CZlib
 import Foundation
+import Synchronization
 
 /// gzip streams through zlib: one or several members, then perhaps padding of zeros.
 public enum Gzip {
@@ -213,7 +214,8 @@ public final class GzipReader: Sendable {
         self.file = file
         let stream = try GzipStream(file)
         var entries: [GzipStream.Entry] = []
-        let cursor = Cursor { try stream.next(spacing: 1 << 20) { entries.append($0) } }
+        let spacing = file.length > 64 << 20 ? 1 << 20 : 1 << 18
+        let cursor = Cursor { try stream.next(spacing: spacing) { entries.append($0) } }
         try see { try cursor.read($0, $1) }
         while try cursor.advance() {}
         self.entries = entries
@@ -225,13 +227,56 @@ public final class GzipReader: Sendable {
 
     /// - Throws: `Failure` when the file has been damaged since
     public func read(_ offset: Int, _ count: Int) throws -> Data {
-        let entry = entries.last { $0.offset <= offset }
+        if let held = RecentParts.find(self, offset, count) { return held }
+        var (low, high) = (0, entries.count)
+        while low < high {  // the last entry at or before the offset
+            let middle = (low + high) / 2
+            if entries[middle].offset <= offset { low = middle + 1 } else { high = middle }
+        }
+        let entry = low > 0 ? entries[low - 1] : nil
         let stream = try GzipStream(file, from: entry)
-        let cursor = Cursor(at: stream.offset) { try stream.next() }
-        guard let data = try cursor.read(offset, count) else {
+        let start = stream.offset
+        let cursor = Cursor(at: start) { try stream.next() }
+        // From the entry on: a sample's members stand together, and the next one asked for may be the one before.
+        guard let part = try cursor.read(start, offset + count - start) else {
             throw Failure(.io, file.path, "the gzip stream ends before byte \(offset + count)")
         }
-        return data
+        RecentParts.keep(self, start, part)
+        return part.suffix(count)
+    }
+
+    deinit { RecentParts.drop(self) }
+}
+
+/// The inflated parts that were read last, of all gzip files together.
+private enum RecentParts {
+    private struct Part {
+        let reader: ObjectIdentifier
+        let start: Int
+        let data: Data
+    }
+
+    private static let most = 8
+    private static let parts = Mutex<[Part]>([])
+
+    static func find(_ reader: GzipReader, _ offset: Int, _ count: Int) -> Data? {
+        let id = ObjectIdentifier(reader)
+        return parts.withLock { parts in
+            parts.first { $0.reader == id && $0.start <= offset && offset + count <= $0.start + $0.data.count }
+                .map { $0.data.subdata(in: offset - $0.start..<offset - $0.start + count) }
+        }
+    }
+
+    static func keep(_ reader: GzipReader, _ start: Int, _ data: Data) {
+        parts.withLock { parts in
+            parts.insert(Part(reader: ObjectIdentifier(reader), start: start, data: data), at: 0)
+            if parts.count > most { parts.removeLast() }
+        }
+    }
+
+    static func drop(_ reader: GzipReader) {
+        let id = ObjectIdentifier(reader)
+        parts.withLock { $0.removeAll { $0.reader == id } }
     }
 }
 

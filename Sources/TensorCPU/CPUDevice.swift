@@ -1,6 +1,7 @@
 import CKernels
 import COpenBLAS
 import Foundation
+import Support
 import TensorCore
 
 /// The CPU: our own threads over fixed tiles, SIMD kernels in C, and OpenBLAS with one thread per call
@@ -18,6 +19,15 @@ public final class CPUDevice: Device, @unchecked Sendable {
         usesOwnProducts = ck_gemm_suits() != 0 && ownProducts ?? true
         openblas_set_num_threads(1)
         self.threads = Threads(count: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        Self.requireProductBuffers(self.threads.count)
+    }
+
+    /// OpenBLAS asks for a buffer for each thread at its first product there, and for ever where it gets none.
+    private static func requireProductBuffers(_ threads: Int) {
+        let bytes = threads * 130 << 20
+        let range = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard range != MAP_FAILED else { Machine.refuse(memory: bytes) }
+        munmap(range, bytes)
     }
 
     /// As many as the system gave.

@@ -104,9 +104,13 @@ struct Checkpoint {
 
     /// Reads the state, and puts weights and moments in place.
     ///
-    /// - Parameter model: of the form that the checkpoint must have
+    /// - Parameters:
+    ///   - model: of the form that the checkpoint must have
+    ///   - isTrained: parameters that must have moments; nil where that is not known
     /// - Throws: `Failure(.badData)` saying what is damaged or does not fit
-    static func read(_ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW) throws -> Checkpoint {
+    static func read(
+        _ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW, isTrained: ((String) -> Bool)? = nil
+    ) throws -> Checkpoint {
         let json = try verified(path)
         let (state, optimizerStep) = try Self.state(json, file: path + "/" + stateName)
         guard Files.name(of: path) == "step-\(state.step)" || !Files.name(of: path).hasPrefix("step-") else {
@@ -116,9 +120,15 @@ struct Checkpoint {
         guard folder.blueprint == model.blueprint else {
             throw Failure(.badData, path, "holds another model than the recipe's")
         }
+        let weights = try Safetensors(path + "/" + ModelFolder.weightsName)
+        if let name = weights.names.first(where: { ![.float32, .int64].contains(weights.entries[$0]?.element) }) {
+            throw Failure(.badData, weights.path, "\(name) is not held as float32, as it was trained")
+        }
         var read = try folder.load(on: model.device)
         read.isCheckpointed = model.isCheckpointed
         let moments = try self.moments(path + "/" + momentsName, of: read)
+        let bare = optimizerStep > 0 ? read.parameters.first { isTrained?($0.name) == true && moments[$0.name] == nil } : nil
+        if let bare { throw Failure(.badData, path + "/" + momentsName, "holds no moments of \(bare.name)") }
         model = read
         optimizer.step = optimizerStep
         optimizer.moments = moments

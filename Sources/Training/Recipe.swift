@@ -79,7 +79,7 @@ public struct Recipe {
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
     public init(_ path: String, overrides: [String] = []) throws {
-        guard let path = Places.find(path) else {
+        guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
         }
@@ -270,7 +270,7 @@ public struct Recipe {
         var located = file
         let top = try Section(file)
         func set(_ key: String, _ words: [String]) throws {
-            let found = words.map { Places.find($0, beside: file.path) ?? Self.pattern($0, beside: file.path) }
+            let found = words.map { Paths.find($0, beside: file.path) ?? Self.pattern($0, beside: file.path) }
             guard found != words else { return }
             let texts = found.map { JSON.string($0).text() }
             try located.set("\(key)=" + (texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"))
@@ -287,8 +287,8 @@ public struct Recipe {
     private static func pattern(_ name: String, beside file: String) -> String {
         guard let brace = name.firstIndex(of: "{"), !name.hasPrefix("/") else { return name }
         let folder = Files.parent(of: String(name[..<brace]))
-        let place = Places.beside(file, folder)
-        return !folder.isEmpty && !Files.exists(folder) && Files.exists(place) ? Places.beside(file, name) : name
+        let place = Paths.beside(file, folder)
+        return !folder.isEmpty && !Files.exists(folder) && Files.exists(place) ? Paths.beside(file, name) : name
     }
 
     public func isFrozen(_ name: String) -> Bool { frozen.contains { fnmatch($0, name, 0) == 0 } }

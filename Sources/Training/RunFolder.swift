@@ -76,7 +76,7 @@ public final class RunFolder {
 
     func log(_ values: JSON) throws {
         do { try metrics.write(contentsOf: Data((values.text() + "\n").utf8)) } catch {
-            throw Failure(.io, metricsFile, "cannot write: \(error.localizedDescription)")
+            throw Failure.writing(metricsFile, error)
         }
     }
 

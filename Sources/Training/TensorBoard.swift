@@ -37,7 +37,7 @@ final class TensorBoard {
         let head = withUnsafeBytes(of: &length) { Array($0) }
         do {
             try file.write(contentsOf: Data(head + Self.masked(head) + event + Self.masked(event)))
-        } catch { throw Failure(.io, "TensorBoard events", "cannot write: \(error.localizedDescription)") }
+        } catch { throw Failure.writing("TensorBoard events", error) }
     }
 
     private static func field(_ number: UInt8, double: Double) -> [UInt8] {

@@ -55,6 +55,8 @@ public final class Trainer {
     private let inputs: RunInputs
     /// The step of the last checkpoint.
     private var checkpointed = 0
+    /// The samples of the last step.
+    private var lastKeys: [String] = []
     /// The step that ends this call of `train`.
     private var until = 0
 
@@ -95,7 +97,7 @@ public final class Trainer {
         }
         if resume, Files.exists(path + "/recipe.yaml") {
             for note in try inputs.requireSame(asIn: path, allowing: Self.parts(allowed)) { say(note) }
-            if let found = try Self.newest(of: run, into: &model, &optimizer) {
+            if let found = try Self.newest(of: run, recipe, into: &model, &optimizer) {
                 state = found
                 checkpointed = state.step
             } else {
@@ -131,14 +133,14 @@ public final class Trainer {
     }
 
     /// The newest checkpoint that is whole; damaged ones are put aside and named. nil when none had been written.
-    private static func newest(of run: RunFolder, into model: inout DualEncoder, _ optimizer: inout AdamW) throws
-        -> Checkpoint?
-    {
+    private static func newest(
+        of run: RunFolder, _ recipe: Recipe, into model: inout DualEncoder, _ optimizer: inout AdamW
+    ) throws -> Checkpoint? {
         var damage: [Failure] = []
         let checkpoints = run.checkpoints
         for (step, path) in checkpoints.reversed() {
             do {
-                let state = try Checkpoint.read(path, into: &model, &optimizer)
+                let state = try Checkpoint.read(path, into: &model, &optimizer) { !recipe.isFrozen($0) }
                 if !damage.isEmpty { say("going on from the newest whole checkpoint, step \(step)") }
                 return state
             } catch let failure as Failure where failure.kind == .badData || failure.kind == .inputMissing {
@@ -173,6 +175,7 @@ public final class Trainer {
             let start = Machine.now()
             let waitedBefore = batches.waited
             let batch = try withCheckpoint { try batches.next() }  // [B,3,S,S], [B,T]
+            lastKeys = batch.keys
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
             let (loss, gradients) = recipe.objective.gradients(
                 of: model,
@@ -283,8 +286,10 @@ public final class Trainer {
 
     /// Only of finite weights: a checkpoint that cannot be trained on never replaces one that can.
     private func checkpoint() throws {
-        if let name = model.firstNonFinite { throw notFinite("\(name) is not finite") }
-        if let name = optimizer.firstNonFinite { throw notFinite("the moments of \(name) are not finite") }
+        if let name = model.firstNonFinite { throw notFinite("\(name) is not finite; samples \(Self.list(lastKeys))") }
+        if let name = optimizer.firstNonFinite {
+            throw notFinite("the moments of \(name) are not finite; samples \(Self.list(lastKeys))")
+        }
         state.faults = batches.faults
         state.metricsLength = try run.syncMetrics()
         let path = "\(run.path)/checkpoints/step-\(state.step)"
@@ -307,8 +312,11 @@ public final class Trainer {
         let what =
             loss.isFinite
             ? "the gradient of \(gradients.firstNonFinite ?? "a parameter") is not finite" : "the loss is \(loss)"
-        let samples = batch.keys.prefix(8).map(\.shownName).joined(separator: ", ") + (batch.count > 8 ? ", ..." : "")
-        return notFinite("\(what); samples \(samples)", step: state.step + 1)
+        return notFinite("\(what); samples \(Self.list(batch.keys))", step: state.step + 1)
+    }
+
+    private static func list(_ keys: [String]) -> String {
+        keys.prefix(8).map(\.shownName).joined(separator: ", ") + (keys.count > 8 ? ", ..." : "")
     }
 
     private func notFinite(_ what: String, step: Int? = nil) -> Failure {

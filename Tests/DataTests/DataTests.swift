@@ -62,7 +62,7 @@ import Tokenization
             func batches(_ threads: Int, _ count: Int, from position: DataPosition = DataPosition()) throws -> (
                 [Batch], DataPosition
             ) {
-                let batcher = Batcher(order, try plan(threads: threads), tokenizer: try tokenizer(), from: position)
+                let batcher = try Batcher(order, try plan(threads: threads), tokenizer: try tokenizer(), from: position)
                 defer { batcher.stop() }
                 return (try (0..<count).map { _ in try batcher.next() }, batcher.position)
             }
@@ -96,12 +96,12 @@ import Tokenization
                 try tar.finish()
             }
             let order = SampleOrder([try ShardSource([folder])], seed: 1)
-            let batcher = Batcher(order, try plan(threads: 2), tokenizer: try tokenizer())
+            let batcher = try Batcher(order, try plan(threads: 2), tokenizer: try tokenizer())
             defer { batcher.stop() }
             for _ in 0..<8 { _ = try batcher.next() }
             #expect(
                 Set(batcher.faults.counts.keys).isSuperset(of: ["not an image", "truncated image", "empty caption"]))
-            let strict = Batcher(order, try plan(threads: 1, faultShare: 0.01), tokenizer: try tokenizer())
+            let strict = try Batcher(order, try plan(threads: 1, faultShare: 0.01), tokenizer: try tokenizer())
             defer { strict.stop() }
             let failure = #expect(throws: Failure.self) { for _ in 0..<40 { _ = try strict.next() } }
             #expect(failure?.kind == .badData)
@@ -184,7 +184,7 @@ import Tokenization
             let packer = try ShardPacker(
                 table: folder + "/x.csv", separator: nil, imageKey: "filepath", captionKey: "title")
             let tally = try packer.write(images: folder, to: folder + "/out", shardSize: 10)
-            #expect(tally.total == 0)
+            #expect(tally.leftOut.total == 0)
             let shard = try Shard(folder + "/out/shard-00000.tar")
             #expect(try shard.captions(shard.samples[0]) == ["a, \"b\"", "second"])
             #expect(try shard.imageData(shard.samples[0]) == image)

@@ -41,7 +41,7 @@ import Tokenization
                   {"filename": "b.jpg", "filepath": "val", "split": "test", "sentences": [{"raw": "one"}, {"raw": "two"}]}]}
                 """
             try AtomicFile.write(text, to: folder + "/split.json")
-            let images = try COCOCaptions(folder + "/split.json").images
+            let images = try COCOCaptions(folder + "/split.json", split: "test").images
             #expect(images.map(\.file) == ["val/b.jpg"])
             #expect(images[0].captions == ["one", "two"])
         }

@@ -1,3 +1,4 @@
+import Support
 import Doctor
 import Foundation
 import TensorCPU

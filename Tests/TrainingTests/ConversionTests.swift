@@ -39,7 +39,7 @@ import Testing
         let original = try model(config)
         try Places.withFolder { folder in
             try HuggingFaceFolder.write(original, preprocess: [:], to: folder)
-            let (back, _) = try DualEncoder.read(folder, on: original.device)
+            let back = try DualEncoder.read(folder, on: original.device).model
             let values = Dictionary(uniqueKeysWithValues: back.state.map { ($0.name, $0.value.floats) })
             #expect(original.state.count == back.state.count)
             for parameter in original.state { #expect(values[parameter.name] == parameter.value.floats) }
@@ -113,7 +113,7 @@ import Testing
         #expect(counted == 1)
         try Places.withFolder { folder in
             try ModelFolder.write(tower, preprocess: [:], to: folder)
-            let (back, _) = try DualEncoder.read(folder, on: tower.device)
+            let back = try DualEncoder.read(folder, on: tower.device).model
             #expect(back.state.first { $0.name == "visual.bn1.running_mean" }!.value.floats == mean())
         }
     }

@@ -142,7 +142,7 @@ import Weights
     func tfidf() throws {
         let captions = (0..<60).map { ["a red dog runs \($0 % 5)", "two blue boats sail \($0 % 7)"][$0 % 2] }
         let embedder = try HashedTFIDF(fitting: captions, width: 6, seed: 0)
-        let rows = embedder.embed(["the red dog", "blue boats", "a dog runs"]) { _ in }
+        let rows = try embedder.embed(["the red dog", "blue boats", "a dog runs"]) { _ in }
         func cosine(_ a: Int, _ b: Int) -> Float { (0..<6).reduce(0) { $0 + rows[a * 6 + $1] * rows[b * 6 + $1] } }
         #expect(abs(cosine(0, 0) - 1) < 1e-5)
         #expect(cosine(0, 2) > 0.7 && abs(cosine(0, 1)) < 0.3, "\(cosine(0, 2)) \(cosine(0, 1))")

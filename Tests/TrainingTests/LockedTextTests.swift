@@ -46,7 +46,7 @@ import Weights
                 #expect(parameter.value.floats == (try file.floats(String(parameter.name.dropFirst(17)))))
             }
             let loaded = try LoadedModel(folder + "/run/model", on: CPUDevice(threads: 2))
-            let rows = loaded.encode(texts: ["the red dog runs", ""])
+            let rows = try loaded.encode(texts: ["the red dog runs", ""])
             #expect(rows.count == 32 && rows.allSatisfy(\.isFinite))
         }
     }

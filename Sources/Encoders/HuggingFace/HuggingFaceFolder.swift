@@ -129,7 +129,9 @@ public struct HuggingFaceFolder: Sendable {
         let size: JSON = ["height": .integer(height), "width": .integer(width)]
         let isSquashed = preprocess["resize_mode"]?.string == "squash"
         return [
-            "image_processor_type": isSigLIP ? "SiglipImageProcessor" : "CLIPImageProcessor", "do_resize": true,
+            // SigLIP's class has no shortest side.
+            "image_processor_type": isSigLIP && isSquashed ? "SiglipImageProcessor" : "CLIPImageProcessor",
+            "do_resize": true,
             "do_rescale": true, "do_normalize": true, "do_convert_rgb": true,
             "do_center_crop": .bool(!isSquashed), "image_mean": preprocess["mean"] ?? .null,
             "image_std": preprocess["std"] ?? .null,

@@ -2,7 +2,7 @@ import Foundation
 
 /// Where files that are named in recipes and on the command line stand: in the working folder, beside the file that names
 /// them, or among Diptych's own files, so that a command works from anywhere.
-public enum Places {
+public enum Paths {
     /// The folder that holds Recipes, Evals and Tokenizers: `$DIPTYCH_HOME`, or found upwards from the program
     /// (a checkout, or `share/diptych` beside `bin`). nil where there is none.
     public static var home: String? { foundHome() }
