@@ -3,7 +3,7 @@ SWIFT_FLAGS = -c release --explicit-target-dependency-import-check error
 PEERS ?= $(or $(DIPTYCH_CACHE),$(HOME)/.cache/diptych)/peers
 TORCH ?= torch==2.13.0+cpu torchvision==0.28.0
 
-.PHONY: build demo test lint goldens peers protocols bench-peers peers-environment clean
+.PHONY: build demo test lint faults cases fuzz goldens peers protocols bench-peers peers-environment clean
 
 build: setup
 	swift build $(SWIFT_FLAGS) --product diptych
@@ -20,6 +20,19 @@ test: setup
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Examples
+
+# Kills, damage, changed inputs, limits, closed streams, hostile files: half an hour; FAULTS=--short takes a few minutes.
+faults: build
+	scripts/check-faults $(FAULTS)
+
+# Awkward inputs with what is right for each, in the folder CASES.
+cases: build
+	scripts/check-cases $(CASES)
+
+# Mutated inputs to every reader, for SECONDS in all.
+SECONDS ?= 60
+fuzz: setup
+	scripts/fuzz $(SECONDS)
 
 # The golden values under Tests/Goldens, made by the peers themselves.
 goldens: peers-environment

@@ -93,7 +93,8 @@ struct DataCheck: DiptychCommand {
         let paths = try shards.flatMap(expandShards)
         let progress = ProgressLine("check", total: paths.count)
         let check = try ShardCheck(
-            paths, fields: SampleFields(captionKey: captionKey, form: captions), tokenizer: tokenizer, contextLength: context
+            paths, fields: SampleFields(captionKey: captionKey, form: captions), tokenizer: tokenizer,
+            contextLength: context
         ) { done, _ in progress.update(done) }
         progress.finish()
         if json {

@@ -72,7 +72,12 @@ struct MachineOptions: ParsableArguments {
     }
 
     /// Says when the system gave fewer threads than there should be.
-    func device() -> CPUDevice {
+    ///
+    /// - Throws: `Failure(.machine)` without OpenBLAS
+    func device() throws -> CPUDevice {
+        guard CPUDevice.isUsable else {
+            throw Failure(.machine, "libopenblas.so.0", "cannot be opened", remedy: "Run scripts/setup")
+        }
         let device = CPUDevice(threads: threads)
         let wanted = threads ?? Machine.coreCount
         if device.threadCount < wanted {

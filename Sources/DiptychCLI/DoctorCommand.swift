@@ -40,7 +40,7 @@ struct DoctorCommand: DiptychCommand {
             return
         }
         let fixtures = fixtures ?? ""
-        let doctor = Doctor(folder: fixtures, device: machine.device(), clipVocabulary: installedVocabulary)
+        let doctor = try Doctor(folder: fixtures, device: machine.device(), clipVocabulary: installedVocabulary)
         var results: [CaseResult] = []
         try doctor.run(only: only, except: except) { result in
             results.append(result)
@@ -60,7 +60,8 @@ struct DoctorCommand: DiptychCommand {
                     "not_run": .integer(incomplete.count),
                 ]).text(indent: 2))
         } else {
-            try answer("\n\(results.count) cases, \(failed.count) out of tolerance, \(incomplete.count) not run in full")
+            try answer(
+                "\n\(results.count) cases, \(failed.count) out of tolerance, \(incomplete.count) not run in full")
         }
         if let first = failed.first {
             throw Failure(

@@ -26,7 +26,8 @@ struct EmbedCommand: DiptychCommand {
     @Option(help: "A folder of images, one image, or shards.") var images: String?
     @Option(help: "A file with one text a line; an empty line is the empty text.") var texts: String?
     @Option(help: "The file to write, OUT.safetensors.") var out: String
-    @Flag(help: "Leave out images that cannot be read: they have no row and no key, are named and counted.") var skipBad =
+    @Flag(help: "Leave out images that cannot be read: they have no row and no key, are named and counted.")
+    var skipBad =
         false
     @Option(help: "Resize images after their conversion to RGB, or as they were opened.") var convert = ImageConversion
         .rgbFirst

@@ -14,7 +14,8 @@ enum HelpText {
 
     /// From "EXAMPLE" to the usage that follows.
     private static func examples(in text: String) -> Range<String.Index>? {
-        guard let start = text.range(of: "\nEXAMPLE"), let end = text.range(of: "\nUSAGE:", range: start.upperBound..<text.endIndex)
+        guard let start = text.range(of: "\nEXAMPLE"),
+            let end = text.range(of: "\nUSAGE:", range: start.upperBound..<text.endIndex)
         else { return nil }
         return start.lowerBound..<end.lowerBound
     }
@@ -31,7 +32,9 @@ enum Subcommands {
             guard !below.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
             let names = below.map { $0.configuration.commandName ?? $0._commandName }
             guard let found = names.firstIndex(of: word) else {
-                let hint = didYouMean(word, among: names).map { "Did you mean \($0)?" } ?? "There are \(names.joined(separator: ", "))"
+                let hint =
+                    didYouMean(word, among: names).map { "Did you mean \($0)?" }
+                    ?? "There are \(names.joined(separator: ", "))"
                 throw Failure(.usage, path, "has no subcommand \"\(word)\"", remedy: hint)
             }
             level = below[found]

@@ -24,10 +24,7 @@ struct TokenizeCommand: DiptychCommand {
     }
 
     func execute() throws {
-        guard let place = Paths.find(tokenizer) else {
-            throw Failure(.inputMissing, tokenizer, "no such tokenizer folder", remedy: "See Tokenizers/")
-        }
-        let tokenizer = try TokenizerCard(place).load()
+        let tokenizer = try TokenizerCard(tokenizer).load()
         var input = StandardInput()
         while let line = try input.next() {
             let ids = tokenizer.row(line, contextLength: context)

@@ -104,7 +104,8 @@ public struct Doctor: Sendable {
     }
 
     private static let known = [
-        "models", "losses", "optimizer", "schedule", "train_loop", "tokenizers", "preprocess", "metrics", "pos_embed", "sentence",
+        "models", "losses", "optimizer", "schedule", "train_loop", "tokenizers", "preprocess", "metrics", "pos_embed",
+        "sentence",
     ]
 
     func path(_ name: String) -> String { folder + "/" + name }

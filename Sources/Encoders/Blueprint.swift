@@ -41,13 +41,16 @@ public struct Blueprint: Sendable, Equatable {
         initialLogitBias = try top.has("init_logit_bias") ? Float(top.number("init_logit_bias")) : nil
         guard parameterEstimate <= Self.mostParameters else {
             throw top.wrong(
-                "embed_dim", String(format: "these sizes make about %.3g parameters, the most is 1e11", parameterEstimate))
+                "embed_dim",
+                String(format: "these sizes make about %.3g parameters, the most is 1e11", parameterEstimate))
         }
         let needed = parameterEstimate * 4
         guard needed < Double(ProcessInfo.processInfo.physicalMemory) else {
             throw Failure(
                 .machine, path,
-                String(format: "the model has about %.3g parameters, whose weights alone do not fit in memory", parameterEstimate))
+                String(
+                    format: "the model has about %.3g parameters, whose weights alone do not fit in memory",
+                    parameterEstimate))
         }
     }
 
@@ -62,12 +65,14 @@ public struct Blueprint: Sendable, Equatable {
         let image: Double =
             switch vision {
             case .transformer(let shape):
-                blocks(shape.blocks) + Double(shape.blocks.width) * Double(shape.patches + 3 * shape.patch * shape.patch)
+                blocks(shape.blocks) + Double(shape.blocks.width)
+                    * Double(shape.patches + 3 * shape.patch * shape.patch)
             case .resNet(let shape):
                 Double(shape.layers.reduce(0, +)) * 70 * Double(shape.width) * Double(shape.width)
                     + 32 * Double(shape.width) * Double(shape.pixels)
             case .vitamin(let shape):
-                blocks(shape.blocks) * 1.5 + shape.stages.reduce(0) { $0 + Double($1.depth * $1.channels * $1.channels * 8) }
+                blocks(shape.blocks) * 1.5
+                    + shape.stages.reduce(0) { $0 + Double($1.depth * $1.channels * $1.channels * 8) }
                     + Double(shape.tokens * shape.blocks.width)
             }
         let words = Double(text.blocks.width) * Double(text.vocabulary + text.contextLength + embedWidth)
@@ -114,7 +119,8 @@ public struct TextShape: Sendable, Equatable {
                 "heads",
                 "layers", "mlp_ratio", "pad_id", "eos_id", "no_causal_mask", "final_ln_after_pool", "pool_type",
                 "proj_bias",
-                "proj_type", "output_tokens", "act_kwargs", "hidden_act", "norm_kwargs", "embed_cls", "correct_cls_mask",
+                "proj_type", "output_tokens", "act_kwargs", "hidden_act", "norm_kwargs", "embed_cls",
+                "correct_cls_mask",
             ],
             unless: [
                 "ls_init_value": .null, "use_pad_mask": false, "qk_norm": false, "scaled_cosine_attn": false,

@@ -41,7 +41,9 @@ public struct DualEncoder: Module {
 
     /// The weights of norms that follow the batches in training.
     public var followedNorms: [String] {
-        state.filter { $0.role == .counter }.map { $0.name.replacingOccurrences(of: ".num_batches_tracked", with: ".weight") }
+        state.filter { $0.role == .counter }.map {
+            $0.name.replacingOccurrences(of: ".num_batches_tracked", with: ".weight")
+        }
     }
 
     /// Towers that `isCheckpointed` changes nothing in.

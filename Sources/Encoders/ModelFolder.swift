@@ -129,8 +129,11 @@ extension DualEncoder {
             return (model, folder.preprocess, folder.notes + notes)
         }
         let folder = try ModelFolder(path)
-        let notes = folder.preprocess.object?.isEmpty ?? true
-            ? ["\(path): no preprocess_cfg; open_clip's own values are taken (CLIP's mean and std, bicubic, shortest side)"]
+        let notes =
+            folder.preprocess.object?.isEmpty ?? true
+            ? [
+                "\(path): no preprocess_cfg; open_clip's own values are taken (CLIP's mean and std, bicubic, shortest side)"
+            ]
             : []
         return (try folder.load(on: device), folder.preprocess, notes)
     }

@@ -147,13 +147,16 @@ public struct EvaluationSet: Sendable {
             // Classes come from elsewhere.
             return loose.map { item($0, "./" + Files.withoutSuffix($0), []) } + folders.flatMap { items(in: $0, [0]) }
         }
-        if !loose.isEmpty { notes.append("\(path): \(loose.count) images that stand in no class folder are passed over") }
+        if !loose.isEmpty {
+            notes.append("\(path): \(loose.count) images that stand in no class folder are passed over")
+        }
         let pairing = try ClassFolders(folders, classNames: task.classNames, wordNet: task.wordNetIDs, path: path)
         notes.append("\(path): \(pairing.note)")
         let empty = folders.filter { byFolder[NameKey($0)] == nil }
         guard empty.isEmpty else {
             throw Failure(
-                .badData, path, "class folders without an image: \(empty.prefix(5).map(\.shownName).joined(separator: ", "))"
+                .badData, path,
+                "class folders without an image: \(empty.prefix(5).map(\.shownName).joined(separator: ", "))"
                     + (empty.count > 5 ? ", ... (\(empty.count))" : ""))
         }
         // Folders named by numbers go by their numbers.

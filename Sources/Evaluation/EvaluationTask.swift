@@ -84,7 +84,8 @@ public struct EvaluationTask: Sendable {
     /// Everything of the task that figures depend on, to know a task that has changed.
     public var contents: JSON {
         [
-            "name": .string(name), "task": .string(kind.rawValue), "class_names": .array(classNames.map { .string($0) }),
+            "name": .string(name), "task": .string(kind.rawValue),
+            "class_names": .array(classNames.map { .string($0) }),
             "templates": .array(templates.map { .string($0) }), "caption_key": captionKey.map { .string($0) } ?? .null,
             "captions": .string(captionForm.rawValue),
             "labels": labels.map { .array($0.map { .array($0.map { .integer($0) }) }) } ?? .null,

@@ -34,7 +34,8 @@ public struct ModelTokenizer {
                 "the tokenizer has \(tokenizer.vocabularySize) ids, the model's vocab_size is \(blueprint.text.vocabulary)",
                 remedy: "Take the tokenizer it was trained with, or another vocab_size")
         }
-        if let wanted = try Self.cleaning(of: blueprint.config, path: folder), let own = Self.cleaning(of: tokenizer), own != wanted
+        if let wanted = try Self.cleaning(of: blueprint.config, path: folder), let own = Self.cleaning(of: tokenizer),
+            own != wanted
         {
             throw Failure(
                 .badData, folder,

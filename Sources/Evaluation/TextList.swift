@@ -16,8 +16,9 @@ public enum TextList {
     static func locate(_ name: String, _ section: Section, _ key: String, beside path: String) throws -> String {
         let benchmark = cacheFolder + "/benchmark/" + name
         let beside = Paths.beside(path, name)
-        guard let file = ([beside, name].first { Files.exists($0) }) ?? Paths.find(name, beside: path)
-            ?? (Files.exists(benchmark) ? benchmark : nil)
+        guard
+            let file = ([beside, name].first { Files.exists($0) }) ?? Paths.find(name, beside: path)
+                ?? (Files.exists(benchmark) ? benchmark : nil)
         else {
             throw section.wrong(
                 key, "no such file \(name) (looked beside the file, here and in \(cacheFolder)/benchmark)",

@@ -113,7 +113,8 @@ public struct BatchNorm: Module {
     private func normalized(_ x: Tensor) -> Tensor {
         // A frozen norm stays as it is whole, its statistics too.
         let statistics: BatchStatistics =
-            isTraining && !weight.isFrozen ? .batch(observed: follow) : .fixed(mean: mean.value, variance: variance.value)
+            isTraining && !weight.isFrozen
+            ? .batch(observed: follow) : .fixed(mean: mean.value, variance: variance.value)
         return batchNorm(x, weight: weight.value, bias: bias.value, epsilon: 1e-5, statistics)
     }
 

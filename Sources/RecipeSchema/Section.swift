@@ -66,7 +66,8 @@ public final class Section {
 
     public func optionalString(_ key: String) throws -> String? { has(key) ? try string(key) : nil }
 
-    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...largestCount) throws
+    public func integer(_ key: String, default fallback: Int? = nil, in range: ClosedRange<Int> = 0...largestCount)
+        throws
         -> Int
     {
         let number = try require(key, "an integer", fallback) { $0.int ?? $0.float.flatMap { Int(exactly: $0) } }

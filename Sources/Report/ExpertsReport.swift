@@ -45,9 +45,9 @@ public struct ExpertsReport {
         let queries = audit["queries"]?["mean_weights"]?.array?.compactMap(\.number)
         let rows = task.indices.map { expert in
             """
-            <tr><td>expert \(numbers[expert])</td><td class="n"><b>\(number(task[expert]))</b></td>
+            <tr><td>expert \(expert < numbers.count ? numbers[expert] : expert)</td><td class="n"><b>\(number(task[expert]))</b></td>
             <td><div class="bar"><i style="width:\(number(100 * task[expert], "%.1f"))%"></i></div></td>
-            \(queries.map { "<td class=\"n\">\(number($0[expert]))</td>" } ?? "")</tr>
+            \(queries.map { "<td class=\"n\">\(number($0.dropFirst(expert).first))</td>" } ?? "")</tr>
             """
         }
         let extra = audit["queries"].map {

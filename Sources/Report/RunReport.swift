@@ -17,7 +17,9 @@ public struct RunReport {
             throw Failure(.inputMissing, folder, "is no run folder: it has no metrics.jsonl")
         }
         // A run that was killed may have left half a line.
-        let lines = try TextLines.bytes(of: readFile(metrics)).compactMap { try? JSON(parsing: Data($0), path: metrics) }
+        let lines = try TextLines.bytes(of: readFile(metrics)).compactMap {
+            try? JSON(parsing: Data($0), path: metrics)
+        }
         steps = lines.filter { $0["loss"] != nil }
         validation = lines.filter { $0["validation_loss"] != nil }
         recipe = (try? String(decoding: readFile(folder + "/recipe.yaml"), as: UTF8.self)) ?? ""

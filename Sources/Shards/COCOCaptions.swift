@@ -36,7 +36,8 @@ public struct COCOCaptions: Sendable {
         withoutCaptions = found.count - self.images.count
     }
 
-    private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> ([Image], split: String) {
+    private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> ([Image], split: String)
+    {
         let counts = images.reduce(into: [String: Int]()) { $0[$1["split"]?.string ?? "(none)", default: 0] += 1 }
         func list(_ names: some Sequence<String>) -> String {
             names.sorted().map { "\($0) (\(counts[$0] ?? 0) images)" }.joined(separator: ", ")
@@ -53,7 +54,9 @@ public struct COCOCaptions: Sendable {
         }
         let others = counts.keys.filter { !names.contains($0) }
         let taken = try images.filter { names.contains($0["split"]?.string ?? "(none)") }.map { image in
-            guard let file = image["filename"]?.string else { throw Failure(.badData, path, "an image has no filename") }
+            guard let file = image["filename"]?.string else {
+                throw Failure(.badData, path, "an image has no filename")
+            }
             return Image(
                 file: image["filepath"]?.string.map { $0 + "/" + file } ?? file,
                 captions: (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string })

@@ -46,7 +46,8 @@ struct CaptionTable {
                     .badData, "\(path):\(line.number)", "has \(line.cells.count) columns, the header \(header.count)")
             }
             return Row(
-                file: String(nameBytes: line.cells[image]), caption: String(validating: line.cells[caption], as: UTF8.self))
+                file: String(nameBytes: line.cells[image]),
+                caption: String(validating: line.cells[caption], as: UTF8.self))
         }
     }
 
@@ -55,7 +56,8 @@ struct CaptionTable {
         String(nameBytes: cell).trimmingCharacters(in: .whitespaces)
     }
 
-    private static func separator(of bytes: [UInt8], _ path: String, _ image: String, _ caption: String) throws -> UInt8 {
+    private static func separator(of bytes: [UInt8], _ path: String, _ image: String, _ caption: String) throws -> UInt8
+    {
         let line = Array(bytes.prefix { $0 != 0x0A && $0 != 0x0D })
         let candidates = [UInt8(ascii: "\t"), UInt8(ascii: ","), UInt8(ascii: ";")]
         let fitting = candidates.filter { separator in

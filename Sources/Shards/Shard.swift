@@ -32,7 +32,9 @@ public final class Shard: Sendable {
             throw Failure(.inputMissing, path, "no such shard")
         }
         (byteCount, identity) = (file.length, file.identity)
-        guard byteCount > 0 else { throw Failure(.badData, path, "the file is empty", remedy: "Fetch or make it again") }
+        guard byteCount > 0 else {
+            throw Failure(.badData, path, "the file is empty", remedy: "Fetch or make it again")
+        }
         var notes: [String] = []
         let tar: TarReader
         if Gzip.isGzip(try file.read(0, min(2, file.length))) {
@@ -49,7 +51,8 @@ public final class Shard: Sendable {
             let tail = min(file.length - tar.end, 1 << 16)
             if try file.read(tar.end, tail).contains(where: { $0 != 0 }) {
                 notes.append(
-                    "\(file.length - tar.end) bytes behind its end are not read: if tars were joined, join their contents")
+                    "\(file.length - tar.end) bytes behind its end are not read: if tars were joined, join their contents"
+                )
             }
         }
         var other = 0
@@ -57,7 +60,8 @@ public final class Shard: Sendable {
         notes += tar.passedOver.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key) passed over" }
         if other > 0 { notes.append("\(other) members without a key and a suffix passed over") }
         guard !samples.isEmpty else {
-            throw Failure(.badData, path, "holds no samples", remedy: notes.isEmpty ? "" : notes.joined(separator: ", "))
+            throw Failure(
+                .badData, path, "holds no samples", remedy: notes.isEmpty ? "" : notes.joined(separator: ", "))
         }
         self.notes = notes
     }

@@ -38,8 +38,12 @@ struct TarReader {
             }
             if header.allSatisfy({ $0 == 0 }) {
                 // One such block closes nothing: the file may have been cut behind it.
-                guard let second = try read(offset + 512, 512) else { throw bad("the tar ends early, in its closing zeros") }
-                guard second.allSatisfy({ $0 == 0 }) else { throw bad("a block of zeros in its middle, at byte \(offset)") }
+                guard let second = try read(offset + 512, 512) else {
+                    throw bad("the tar ends early, in its closing zeros")
+                }
+                guard second.allSatisfy({ $0 == 0 }) else {
+                    throw bad("a block of zeros in its middle, at byte \(offset)")
+                }
                 end = offset + 1024
                 return
             }
@@ -71,7 +75,8 @@ struct TarReader {
         let next = isEmpty || size % 512 == 0 ? padded - 1024 : padded - 512
         if !isEmpty, size > 0, type != UInt8(ascii: "L"), type != UInt8(ascii: "x") {
             guard try read(next - 1, 1) != nil else {
-                throw bad("the tar ends early: \(String(nameBytes: ownName).shownName) needs \(size) bytes at byte \(start)")
+                throw bad(
+                    "the tar ends early: \(String(nameBytes: ownName).shownName) needs \(size) bytes at byte \(start)")
             }
         }
         switch type {
@@ -103,7 +108,9 @@ struct TarReader {
 
     private func contents(_ start: Int, _ size: Int) throws -> Data {
         guard size <= 1 << 20 else { throw bad("a name of \(size) bytes at byte \(start)") }
-        guard let data = try read(start, size) else { throw bad("the tar ends early, inside of a name at byte \(start)") }
+        guard let data = try read(start, size) else {
+            throw bad("the tar ends early, inside of a name at byte \(start)")
+        }
         return data
     }
 

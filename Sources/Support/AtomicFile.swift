@@ -99,7 +99,9 @@ extension Failure {
     /// A failed write through Foundation, with the system's own words.
     public static func writing(_ path: String, _ error: any Error) -> Failure {
         let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-        let words = inner.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(inner.code))) : error.localizedDescription
+        let words =
+            inner.domain == NSPOSIXErrorDomain
+            ? String(cString: strerror(Int32(inner.code))) : error.localizedDescription
         return Failure(.io, path, "cannot write: \(words)")
     }
 

@@ -11,7 +11,8 @@ public struct FolderWalk: Sendable {
         self.files = files.sorted { $0.precedesAsName($1) }
     }
 
-    private static func walk(_ root: String, _ path: String, above: [Files.Identity], into files: inout [String]) throws {
+    private static func walk(_ root: String, _ path: String, above: [Files.Identity], into files: inout [String]) throws
+    {
         let folder = path.isEmpty ? root : root + "/" + path
         guard let identity = Files.identity(folder) else { return }
         guard !above.contains(identity) else { return }  // a link to a folder above holds nothing new

@@ -10,7 +10,9 @@ public enum Paths {
     @inline(never)
     private static func foundHome() -> String? {
         if let named = ProcessInfo.processInfo.environment["DIPTYCH_HOME"], !named.isEmpty { return named }
-        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return nil }
+        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
+            return nil
+        }
         var folder = Files.parent(of: program)
         for _ in 0..<6 {
             if isHome(folder) { return folder }

@@ -12,12 +12,15 @@ public final class CPUDevice: Device, @unchecked Sendable {
     /// Whether products run in our own kernel; otherwise, and for single large ones, in OpenBLAS.
     let usesOwnProducts: Bool
 
+    /// Whether OpenBLAS is there; without it there is no CPU device.
+    public static var isUsable: Bool { cb_open() != 0 }
+
     /// - Parameters:
     ///   - threads: nil for one per core. Results do not depend on it.
     ///   - ownProducts: nil for what suits this CPU; false for OpenBLAS
     public init(threads: Int? = nil, ownProducts: Bool? = nil) {
         usesOwnProducts = ck_gemm_suits() != 0 && ownProducts ?? true
-        openblas_set_num_threads(1)
+        precondition(Self.isUsable, "libopenblas.so.0 cannot be opened")
         self.threads = Threads(count: threads ?? ProcessInfo.processInfo.activeProcessorCount)
         Self.requireProductBuffers(self.threads.count)
     }

@@ -68,10 +68,9 @@ extension CPUDevice {
                 m, n, k, a.start, a.rowStride, a.columnStride, b.start, b.rowStride, b.columnStride, c, ldc,
                 adding ? 1 : 0)
         } else {
-            cblas_sgemm(
-                CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
-                Int32(m), Int32(n), Int32(k), 1, a.start, Int32(a.stride), b.start, Int32(b.stride), adding ? 1 : 0, c,
-                Int32(ldc))
+            cb_sgemm(
+                a.transposed ? 1 : 0, b.transposed ? 1 : 0, Int32(m), Int32(n), Int32(k), a.start, Int32(a.stride),
+                b.start, Int32(b.stride), adding ? 1 : 0, c, Int32(ldc))
         }
     }
 }

@@ -38,7 +38,9 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
         let plain = try SentencePieceTokenizer(model: path)
         func id(_ piece: String) throws -> Int32 {
             let id = sp_piece(plain.model, piece)
-            guard id >= 0 else { throw Failure(.badData, path, "has no piece \(piece), which its tokenizer_config.json names") }
+            guard id >= 0 else {
+                throw Failure(.badData, path, "has no piece \(piece), which its tokenizer_config.json names")
+            }
             return id
         }
         try self.init(model: path, cleaning: cleaning, end: id(endPiece), padding: id(paddingPiece))

@@ -20,8 +20,10 @@ public struct TokenizerCard: Sendable {
         case wordPiece = "wordpiece"
     }
 
+    /// - Parameter folder: in the working folder, or among Diptych's own files
     /// - Throws: `Failure` naming file and key.
     public init(_ folder: String) throws {
+        let folder = Paths.find(folder) ?? folder
         self.folder = folder
         let path = folder + "/card.yaml"
         if !Files.exists(path),

@@ -96,7 +96,8 @@ struct Checkpoint {
             }
             guard sum == entry["crc32"]?.string else { throw damaged(part, "is not what was written (CRC-32)") }
         }
-        guard files[ModelFolder.configName] != nil, files[ModelFolder.weightsName] != nil, files[momentsName] != nil else {
+        guard files[ModelFolder.configName] != nil, files[ModelFolder.weightsName] != nil, files[momentsName] != nil
+        else {
             throw damaged(file, "names no model or no moments")
         }
         return .object(members)
@@ -127,7 +128,8 @@ struct Checkpoint {
         var read = try folder.load(on: model.device)
         read.isCheckpointed = model.isCheckpointed
         let moments = try self.moments(path + "/" + momentsName, of: read)
-        let bare = optimizerStep > 0 ? read.parameters.first { isTrained?($0.name) == true && moments[$0.name] == nil } : nil
+        let bare =
+            optimizerStep > 0 ? read.parameters.first { isTrained?($0.name) == true && moments[$0.name] == nil } : nil
         if let bare { throw Failure(.badData, path + "/" + momentsName, "holds no moments of \(bare.name)") }
         model = read
         optimizer.step = optimizerStep
@@ -143,7 +145,8 @@ struct Checkpoint {
             return value
         }
         var state = Checkpoint(
-            step: try count("step"), position: DataPosition(epoch: try count("epoch"), taken: try count("samples_taken")),
+            step: try count("step"),
+            position: DataPosition(epoch: try count("epoch"), taken: try count("samples_taken")),
             pairsSeen: try count("pairs_seen"), best: nil)
         if let loss = json["best_loss"]?.number { state.best = (loss, try count("best_step")) }
         state.metricsLength = try count("metrics_bytes")
@@ -170,7 +173,9 @@ struct Checkpoint {
             }
             found[parts[1]] = AdamW.Moments(mean: try tensor("mean"), square: try tensor("square"))
         }
-        guard found.count * 2 == file.names.count else { throw Failure(.badData, path, "holds half of a pair of moments") }
+        guard found.count * 2 == file.names.count else {
+            throw Failure(.badData, path, "holds half of a pair of moments")
+        }
         return found
     }
 }

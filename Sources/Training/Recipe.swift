@@ -171,7 +171,9 @@ public struct Recipe {
         sources =
             try listed.isEmpty
             ? [(data.strings("train"), 1)]
-            : listed.map { (try $0.strings("shards"), try $0.number("weight", default: 1)) }
+            : listed.map {
+                (try $0.strings("shards").map { Self.place($0, file) }, try $0.number("weight", default: 1))
+            }
         let weights = sources.map(\.weight)
         guard weights.allSatisfy(\.isFinite), weights.reduce(0, +) > 0 else {
             throw data.wrong("sources", "the weights need a finite sum above 0")
@@ -219,7 +221,8 @@ public struct Recipe {
         keep = try checkpoints.integer("keep", default: 2, in: 1...1_000_000)
         evaluations = try top.sections("evaluations").map {
             Evaluation(
-                task: try $0.string("task"), data: try $0.string("data"), images: try $0.optionalString("images"),
+                task: Self.place(try $0.string("task"), file), data: Self.place(try $0.string("data"), file),
+                images: try $0.optionalString("images"),
                 every: try $0.integer("every", default: 0))
         }
         try top.finish()
@@ -260,7 +263,9 @@ public struct Recipe {
             members["init_logit_bias"]?.isNull ?? true
         else { return config }
         members["init_logit_bias"] = .number(bias)
-        if !hasWeights { members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale) }
+        if !hasWeights {
+            members["init_logit_scale"] = members["init_logit_scale"] ?? .number(objective.start.logScale)
+        }
         return .object(members)
     }
 
@@ -270,17 +275,23 @@ public struct Recipe {
         var located = file
         let top = try Section(file)
         func set(_ key: String, _ words: [String]) throws {
-            let found = words.map { Paths.find($0, beside: file.path) ?? Self.pattern($0, beside: file.path) }
+            let found = words.map { place($0, file) }
             guard found != words else { return }
             let texts = found.map { JSON.string($0).text() }
             try located.set("\(key)=" + (texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"))
         }
-        for key in ["model", "init_from", "text_encoder", "tokenizer"] where top.has(key) { try set(key, [top.string(key)]) }
+        for key in ["model", "init_from", "text_encoder", "tokenizer"] where top.has(key) {
+            try set(key, [top.string(key)])
+        }
         for (name, key) in [("data", "train"), ("validation", "shards")] {
             let section = try top.section(name)
             if section.has(key) { try set("\(name).\(key)", section.strings(key)) }
         }
         return located
+    }
+
+    private static func place(_ name: String, _ file: YAMLFile) -> String {
+        Paths.find(name, beside: file.path) ?? pattern(name, beside: file.path)
     }
 
     /// A pattern of shards beside the recipe, where the folder it names stands there and not here.

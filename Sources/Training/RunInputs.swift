@@ -54,7 +54,9 @@ struct RunInputs: Equatable {
     /// Identifies the whole; checkpoints carry it.
     var digest: String { SHA256.hex(json.text()) }
 
-    func write(to run: String) throws { try AtomicFile.write(json.text(indent: 1) + "\n", to: run + "/" + Self.fileName) }
+    func write(to run: String) throws {
+        try AtomicFile.write(json.text(indent: 1) + "\n", to: run + "/" + Self.fileName)
+    }
 
     private init(json: JSON) {
         for part in Part.allCases {
@@ -78,7 +80,8 @@ struct RunInputs: Equatable {
         for part in Part.allCases {
             let changes = Self.changes(before.parts[part] ?? [:], parts[part] ?? [:])
             guard !changes.isEmpty else { continue }
-            let sentence = "\(part.rawValue): " + changes.prefix(5).joined(separator: ", ") + (changes.count > 5 ? ", ..." : "")
+            let sentence =
+                "\(part.rawValue): " + changes.prefix(5).joined(separator: ", ") + (changes.count > 5 ? ", ..." : "")
             if allowed.contains(part) {
                 noted.append("changed, as allowed: \(sentence)")
             } else {

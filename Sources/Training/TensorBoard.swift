@@ -8,7 +8,9 @@ final class TensorBoard {
     /// - Parameter step: what earlier files of the folder logged from here on no longer counts
     init(folder: String, from step: Int) throws {
         let path = folder + "/events.out.tfevents.\(Int(Date().timeIntervalSince1970)).\(getpid()).diptych"
-        let descriptor = Files.withPath(path) { open($0, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o644) }
+        let descriptor = Files.withPath(path) {
+            open($0, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        }
         guard descriptor >= 0 else { throw Failure.system("cannot write", path) }
         file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         var event = Self.field(1, double: Date().timeIntervalSince1970)

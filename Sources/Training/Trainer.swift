@@ -23,6 +23,8 @@ public struct StepEvent: Sendable {
     public let gradientNorm: Double
     public let pairsPerSecond: Double
     public let dataWaitShare: Double
+    /// Faulty samples so far, of the whole run.
+    public let leftOut: Int
 
     var json: JSON {
         [
@@ -31,6 +33,7 @@ public struct StepEvent: Sendable {
             "learning_rate": .number(rate), "logit_scale": .number(Double(logitScale)),
             "logit_bias": logitBias.map { .number(Double($0)) } ?? .null, "gradient_norm": .number(gradientNorm),
             "pairs_per_second": .number(pairsPerSecond), "data_wait_fraction": .number(dataWaitShare),
+            "left_out": .integer(leftOut),
             "peak_memory_bytes": .integer(Machine.peakMemory),
         ]
     }
@@ -81,7 +84,8 @@ public final class Trainer {
         run = try RunFolder(path, resume: resume)
         if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
         inputs = try RunInputs(
-            recipe, setup, evaluations: evaluators.map { RunInputs.TaskInputs(task: $0.plan.task, digest: $0.evaluator.digest) })
+            recipe, setup,
+            evaluations: evaluators.map { RunInputs.TaskInputs(task: $0.plan.task, digest: $0.evaluator.digest) })
         if let continuation = recipe.continuation {
             let seed = try Checkpoint.read(continuation.checkpoint, into: &model, &optimizer)
             seedStep = seed.step
@@ -199,7 +203,7 @@ public final class Trainer {
                     logitScale: expf(model.logScale.value.scalar), logitBias: model.logitBias?.value.scalar,
                     gradientNorm: norm,
                     pairsPerSecond: Double(batch.count) / seconds,
-                    dataWaitShare: (batches.waited - waitedBefore) / seconds), observe)
+                    dataWaitShare: (batches.waited - waitedBefore) / seconds, leftOut: batches.faults.total), observe)
             state.isSettled = false
             try settle()
             if Interruption.isRequested, state.step < steps {
@@ -225,14 +229,18 @@ public final class Trainer {
         let isResumed = !state.isSettled && checkpointed == state.step
         state.isSettled = true
         let isLast = state.step == steps || state.step == until
-        if isBest || isResumed || isDue(recipe.checkpointEvery) || Interruption.isRequested || isLast { try checkpoint() }
+        if isBest || isResumed || isDue(recipe.checkpointEvery) || Interruption.isRequested || isLast {
+            try checkpoint()
+        }
     }
 
     /// A bad image or a shard that went away loses no training: what was trained is written first.
     private func withCheckpoint<Value>(_ body: () throws -> Value) throws -> Value {
         do { return try body() } catch {
             if state.step > 0, checkpointed != state.step {
-                do { try checkpoint() } catch let second { say("the checkpoint of step \(state.step) failed: \(second)") }
+                do { try checkpoint() } catch let second {
+                    say("the checkpoint of step \(state.step) failed: \(second)")
+                }
             }
             throw error
         }

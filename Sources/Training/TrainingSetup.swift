@@ -76,7 +76,9 @@ public struct TrainingSetup {
         } else if let initial = recipe.initialModel {
             let weights = try ModelFolder.weights(in: initial)
             model = try ModelFolder.load(blueprint, weights: weights, on: device)
-            if let bias = model.logitBias?.value.scalar, try Safetensors(weights).names.allSatisfy({ !$0.hasSuffix("logit_bias") }) {
+            if let bias = model.logitBias?.value.scalar,
+                try Safetensors(weights).names.allSatisfy({ !$0.hasSuffix("logit_bias") })
+            {
                 notes.append(
                     "\(weights) has no logit bias: it starts at \(bias), the logit scale at "
                         + "\(expf(model.logScale.value.scalar)) from the weights, as in open_clip")

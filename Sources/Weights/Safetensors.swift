@@ -63,7 +63,8 @@ public struct Safetensors: Sendable {
         for (name, place) in map.sorted(by: { $0.key < $1.key }) {
             guard let file = place.string else { throw Failure(.badData, path, "weight_map.\(name) names no file") }
             if parts[file] == nil {
-                parts[file] = try header(of: Files.inside(Files.parent(of: path).nonEmptyFolder, file, of: path)).entries
+                parts[file] = try header(of: Files.inside(Files.parent(of: path).nonEmptyFolder, file, of: path))
+                    .entries
             }
             guard let entry = parts[file]?[name] else {
                 throw Failure(.badData, path, "weight_map says that \(file) holds \(name), which it does not")
@@ -148,8 +149,11 @@ public struct Safetensors: Sendable {
         let (entry, element) = try known(name)
         if element == .float32 {
             return try [Float](unsafeUninitializedCapacity: entry.count) { buffer, count in
-                try entry.file.read(entry.range.lowerBound, into: UnsafeMutableRawBufferPointer(rebasing:
-                    UnsafeMutableRawBufferPointer(buffer)[0..<entry.range.count]))
+                try entry.file.read(
+                    entry.range.lowerBound,
+                    into: UnsafeMutableRawBufferPointer(
+                        rebasing:
+                            UnsafeMutableRawBufferPointer(buffer)[0..<entry.range.count]))
                 count = entry.count
             }
         }

@@ -42,7 +42,9 @@ struct FormatTests {
     func names() throws {
         try Places.withFolder { folder in
             let path = folder + "/x.tar"
-            let (one, two, three) = (Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8), [0x63, 0x61, 0x66, 0xE9] as [UInt8])
+            let (one, two, three) = (
+                Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8), [0x63, 0x61, 0x66, 0xE9] as [UInt8]
+            )
             try tar([one, two, three].map { ($0 + Array(".txt".utf8), Data("a".utf8)) }, at: path)
             let keys = try Shard(path).samples.map(\.key.nameBytes)
             #expect(keys == [one, two, three])
@@ -64,7 +66,8 @@ struct FormatTests {
     @Test("No cut of a tar passes, plain or gzip")
     func cuts() throws {
         try Places.withFolder { folder in
-            try tar([("a.txt", "one"), ("b.txt", String(repeating: "x", count: 700)), ("c.txt", "")], at: folder + "/x.tar")
+            try tar(
+                [("a.txt", "one"), ("b.txt", String(repeating: "x", count: 700)), ("c.txt", "")], at: folder + "/x.tar")
             let whole = try readFile(folder + "/x.tar")
             #expect(try Shard(folder + "/x.tar").samples.count == 3)
             for length in stride(from: 0, to: whole.count, by: 64) {
@@ -125,7 +128,8 @@ struct FormatTests {
             #expect(try captions("\u{FEFF}filepath,title\na,b\n", in: folder) == [["b"]])
             #expect(try captions("filepath,title\na,\u{301}b\n", in: folder) == [["\u{301}b"]])
             #expect(try captions("filepath,title\na,\"x\"\u{FE0F}\n", in: folder) == [["x\u{FE0F}"]])
-            #expect(try captions("filepath,title\na,x\u{85}y\u{2028}z\rb,w", in: folder) == [["x\u{85}y\u{2028}z"], ["w"]])
+            #expect(
+                try captions("filepath,title\na,x\u{85}y\u{2028}z\rb,w", in: folder) == [["x\u{85}y\u{2028}z"], ["w"]])
             #expect(try captions(" filepath ; title\na;b, c\n", in: folder) == [["b, c"]])
             #expect(try captions("filepath,title\na,\nb,c\n", in: folder) == [["c"]])
             #expect(try rows("filepath,title\ncaf\u{E9},a\ncafe\u{301},b\n", in: folder).count == 2)

@@ -39,7 +39,13 @@ struct ReliabilityTests {
             let damages: [(String, (inout Data) -> Void)] = [
                 ("open_clip_model.safetensors", { $0[$0.count / 2] ^= 1 }),
                 ("optimizer.safetensors", { $0.replaceSubrange($0.count - 512..<$0.count, with: Data(count: 512)) }),
-                ("state.json", { $0 = Data(String(decoding: $0, as: UTF8.self).replacing("\"epoch\": ", with: "\"epoch\": 1").utf8) }),
+                (
+                    "state.json",
+                    {
+                        $0 = Data(
+                            String(decoding: $0, as: UTF8.self).replacing("\"epoch\": ", with: "\"epoch\": 1").utf8)
+                    }
+                ),
                 ("open_clip_config.json", { $0 = $0.prefix(20) }),
             ]
             for (file, damage) in damages {
@@ -88,7 +94,9 @@ struct ReliabilityTests {
             try AtomicFile.write(kept, to: shard)
             #expect(throws: Failure.self) { try train(tiny, run, resume: true) }
             try train(tiny, run, resume: true, allow: ["data"])
-            try change(folder + "/model.json") { $0 = Data(String(decoding: $0, as: UTF8.self).replacing("\"heads\": 2", with: "\"heads\": 1").utf8) }
+            try change(folder + "/model.json") {
+                $0 = Data(String(decoding: $0, as: UTF8.self).replacing("\"heads\": 2", with: "\"heads\": 1").utf8)
+            }
             let model = #expect(throws: Failure.self) { try train(tiny, run, resume: true) }
             #expect(model?.problem.contains("model.json has changed") == true)
             #expect(throws: Failure.self) { try train(tiny, run, resume: true, allow: ["dta"]) }
@@ -124,7 +132,10 @@ struct ReliabilityTests {
             try train(tiny, run, resume: false)
             let lines = try TextLines.read(run + "/metrics.jsonl").filter { $0.contains("validation_loss") }
             #expect(lines.count == 3)
-            #expect(lines.allSatisfy { $0.contains("\"validation_batch\": 32, ") && $0.contains("\"validation_pairs\": 32") })
+            #expect(
+                lines.allSatisfy {
+                    $0.contains("\"validation_batch\": 32, ") && $0.contains("\"validation_pairs\": 32")
+                })
         }
     }
 }

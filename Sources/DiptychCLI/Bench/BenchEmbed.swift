@@ -28,7 +28,7 @@ struct BenchEmbed: DiptychCommand {
 
     func execute() throws {
         let peak = matmulPeak(threads: options.machine.threads)
-        let device = ProfilingDevice(options.machine.device())
+        let device = try ProfilingDevice(options.machine.device())
         let model = try subject.model(on: device)
         let images = subject.images(what == .images ? batch : 1, model)
         let texts = what == .texts ? try subject.captions(batch, model, batches: rounds + 1) : []

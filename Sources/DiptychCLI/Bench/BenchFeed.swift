@@ -32,7 +32,7 @@ struct BenchFeed: DiptychCommand {
     func execute() throws {
         let recipe = try Recipe(recipe, overrides: set)
         let setup = try TrainingSetup(recipe)
-        let device = options.machine.device()
+        let device = try options.machine.device()
         let model = try setup.model(on: device).model
         var optimizer = AdamW(recipe.optimizer)
         func step(_ batch: Batch) {

@@ -29,7 +29,7 @@ struct BenchLoss: DiptychCommand {
 
     func execute() throws {
         let peak = matmulPeak(threads: options.machine.threads)
-        let device = ProfilingDevice(options.machine.device())
+        let device = try ProfilingDevice(options.machine.device())
         let images = randomFeatures(batch, width, seed: 1, device)
         let texts = randomFeatures(batch, width, seed: 2, device)
         let scale = device.filled(logf(10), shape: []).watched()
@@ -76,7 +76,7 @@ struct BenchRetrieval: DiptychCommand {
 
     func execute() throws {
         let peak = matmulPeak(threads: options.machine.threads)
-        let device = ProfilingDevice(options.machine.device())
+        let device = try ProfilingDevice(options.machine.device())
         let (x, y) = (randomFeatures(images, width, seed: 1, device), randomFeatures(captions, width, seed: 2, device))
         let owner = (0..<captions).map { $0 * images / captions }
         Machine.restartPeakMemory()

@@ -32,7 +32,7 @@ struct BenchStep: DiptychCommand {
     func execute() throws {
         let peak = matmulPeak(threads: options.machine.threads)
         // Its clock is read a few hundred times a step: too little to tell.
-        let device = ProfilingDevice(options.machine.device())
+        let device = try ProfilingDevice(options.machine.device())
         let model = try subject.model(on: device)
         let images = subject.images(batch, model)
         let texts = try subject.captions(batch, model, batches: steps + 2)

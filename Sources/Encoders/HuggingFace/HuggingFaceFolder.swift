@@ -43,7 +43,9 @@ public struct HuggingFaceFolder: Sendable {
     private func weights() throws -> String {
         let candidates = [Self.weightsName, Self.weightsName + ".index.json"].map { path + "/" + $0 }
         if let found = candidates.first(where: { Files.isFile($0) }) { return found }
-        if let pickled = try Files.names(in: path).first(where: { $0.hasSuffix(".bin") || $0.hasSuffix(".bin.index.json") }) {
+        if let pickled = try Files.names(in: path).first(where: {
+            $0.hasSuffix(".bin") || $0.hasSuffix(".bin.index.json")
+        }) {
             throw Failure(
                 .badData, path + "/" + pickled, "is a pickled PyTorch file, which this version does not read",
                 remedy: "Convert it once with transformers: CLIPModel.from_pretrained(FOLDER).save_pretrained(FOLDER)")

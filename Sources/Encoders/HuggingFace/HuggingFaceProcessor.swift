@@ -66,9 +66,12 @@ struct HuggingFaceProcessor {
                 throw refuse(key, "a setting that this version does not know")
             }
         }
-        let isSigLIP = try Self.family(value("image_processor_type") ?? value("feature_extractor_type"), path)
+        let isSigLIP =
+            try Self.family(value("image_processor_type") ?? value("feature_extractor_type"), path)
             ?? modelIsSigLIP
-        guard try flag("do_resize", true) else { throw refuse("do_resize", "images that are not resized are not built") }
+        guard try flag("do_resize", true) else {
+            throw refuse("do_resize", "images that are not resized are not built")
+        }
         guard try flag("do_rescale", true) else { throw refuse("do_rescale", "values up to 255 are not built") }
         if let factor = value("rescale_factor") {
             guard let number = factor.number, abs(number * 255 - 1) < 1e-6 else {
@@ -108,7 +111,8 @@ struct HuggingFaceProcessor {
     private static func family(_ type: JSON?, _ path: String) throws -> Bool? {
         switch type?.string {
         case nil: return nil
-        case "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor": return false
+        case "CLIPImageProcessor", "CLIPImageProcessorFast", "CLIPImageProcessorPil", "CLIPFeatureExtractor":
+            return false
         case "SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil": return true
         case let other?:
             throw Failure(
@@ -129,7 +133,8 @@ struct HuggingFaceProcessor {
             return true
         }
         if size?.object != nil, isSigLIP || size?["shortest_edge"] == nil {
-            throw refuse("size", isSigLIP ? "height and width are needed" : "height and width or shortest_edge are needed")
+            throw refuse(
+                "size", isSigLIP ? "height and width are needed" : "height and width or shortest_edge are needed")
         }
         let edge = (size?["shortest_edge"] ?? size).map { $0.integer } ?? 224
         guard edge == side.height, side.height == side.width else {
