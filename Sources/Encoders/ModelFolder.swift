@@ -98,7 +98,7 @@ public struct ModelFolder: Sendable {
                     + "such key: it needs it removed, and `hf_model_name` to be a name or folder that transformers can read.\n",
                 to: path + "/README.md")
         }
-        if blueprint(model, hasKey: "hidden_act") {
+        if usesKey("hidden_act", model) {
             try AtomicFile.write(
                 "The towers have activations of their own (`hidden_act` in \(configName)): Diptych reads this folder, "
                     + "open_clip has no form for it.\n", to: path + "/README.md")
@@ -111,7 +111,7 @@ public struct ModelFolder: Sendable {
         try Safetensors.write(tensors, to: path + "/" + weightsName)
     }
 
-    private static func blueprint(_ model: DualEncoder, hasKey key: String) -> Bool {
+    private static func usesKey(_ key: String, _ model: DualEncoder) -> Bool {
         ["vision_cfg", "text_cfg"].contains { model.blueprint.config[$0]?[key] != nil }
     }
 }

@@ -240,7 +240,8 @@ enum HuggingFaceConfig {
 
         /// The ratio that gives this width back when multiplied and cut.
         func mlpRatio(_ width: Int, _ mlpWidth: Int) -> JSON {
-            guard width > 0, (1...1 << 20).contains(mlpWidth), width < 1 << 20 else { return .integer(-1) }  // refused when it is read
+            // What is out of range is refused when it is read.
+            guard width > 0, (1...1 << 20).contains(mlpWidth), width < 1 << 20 else { return .integer(-1) }
             var ratio = Double(mlpWidth) / Double(width)
             while Int(Double(width) * ratio) < mlpWidth { ratio = ratio.nextUp }
             return .number(ratio)
