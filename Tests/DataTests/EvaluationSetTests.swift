@@ -32,6 +32,55 @@ import Testing
         }
     }
 
+    private func pictures(_ files: [String], in folder: String) throws {
+        for file in files {
+            try Files.makeFolder(folder + "/" + Files.parent(of: file))
+            try AtomicFile.write(picture.jpeg(), to: folder + "/" + file)
+        }
+    }
+
+    @Test("Class folders go by name, WordNet id or number, and by position only with a warning")
+    func pairing() throws {
+        try Places.withFolder { folder in
+            func classes(_ folders: [String], _ lines: String...) throws -> (classes: [Int], note: String) {
+                try? Files.remove(folder + "/data")
+                try pictures(folders.map { "data/\($0)/x.jpg" }, in: folder)
+                try AtomicFile.write(
+                    (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(separator: "\n"),
+                    to: folder + "/task.yaml")
+                let set = try EvaluationSet(folder + "/data", task: EvaluationTask(folder + "/task.yaml"))
+                return (set.items.flatMap(\.classes), set.notes.joined(separator: "\n"))
+            }
+            let animals = "classnames: [polar bear, cat, dog]"
+            #expect(try classes(["Cat", "dog", "polar_bear"], animals).classes == [1, 2, 0])
+            #expect(try classes(["dog"], animals).classes == [2])
+            let ids = "wordnet_ids: [n00000003, n00000001, n00000002]"
+            #expect(try classes(["n00000001", "n00000003"], animals, ids).classes == [1, 0])
+            #expect(try classes(["2", "10", "0"], "classnames: [a, b, c, d, e, f, g, h, i, j, k]").classes == [0, 2, 10])
+            #expect(try classes(["1", "2", "3"], animals).classes == [0, 1, 2])
+            let (order, note) = try classes(["x", "y", "z"], animals)
+            #expect(order == [0, 1, 2] && note.contains("WARNING") && note.contains("x = \"polar bear\""))
+            let stray = #expect(throws: Failure.self) { try classes(["cat", "dog", "cow"], animals) }
+            #expect(stray?.problem.contains("\"cow\"") == true)
+            #expect(throws: Failure.self) { try classes(["x", "y"], animals) }
+        }
+    }
+
+    @Test("Every image below a class folder counts, others are told, and an empty class is an error")
+    func depth() throws {
+        try Places.withFolder { folder in
+            try pictures(["d/a/1.jpg", "d/a/sub/deep/2.PNG", "d/b/3.gif", "d/loose.jpg", "d/a/._1.jpg", "d/a/n.txt"], in: folder)
+            let task = try task(folder, "classnames: [a, b]")
+            let set = try EvaluationSet(folder + "/d", task: task)
+            #expect(set.items.map(\.key) == ["a/1", "a/sub/deep/2", "b/3"])
+            #expect(set.notes.contains { $0.contains("1 images that stand in no class folder") })
+            #expect(set.notes.contains { $0.hasSuffix("1 x .txt") })
+            try Files.remove(folder + "/d/b/3.gif")
+            let empty = #expect(throws: Failure.self) { try EvaluationSet(folder + "/d", task: task) }
+            #expect(empty?.problem == "class folders without an image: b")
+        }
+    }
+
     @Test("An answer is right when it is one of several labels, and acc5 counts any of them")
     func several() {
         let metrics = Classification.metrics(
