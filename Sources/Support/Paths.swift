@@ -5,16 +5,16 @@ import Foundation
 public enum Paths {
     /// The folder that holds Recipes, Evals and Tokenizers: `$DIPTYCH_HOME`, or found upwards from the program
     /// (a checkout, or `share/diptych` beside `bin`). nil where there is none.
-    public static var home: String? { foundHome() }
+    public static var home: String? {
+        if let named = ProcessInfo.processInfo.environment["DIPTYCH_HOME"], !named.isEmpty { return named }
+        let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return program.flatMap { home(above: $0) }
+    }
 
     @inline(never)
-    private static func foundHome() -> String? {
-        if let named = ProcessInfo.processInfo.environment["DIPTYCH_HOME"], !named.isEmpty { return named }
-        guard let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else {
-            return nil
-        }
-        var folder = Files.parent(of: program)
-        for _ in 0..<6 {
+    private static func home(above file: String) -> String? {
+        var folder = Files.parent(of: file)
+        for _ in 0..<6 where !folder.isEmpty {
             if isHome(folder) { return folder }
             if isHome(folder + "/share/diptych") { return folder + "/share/diptych" }
             folder = Files.parent(of: folder)
@@ -42,8 +42,12 @@ public enum Paths {
             let place = beside(file, name)
             if Files.exists(place) { return place }
         }
-        guard let home else { return nil }
-        let place = home + "/" + name
-        return Files.exists(place) ? place : nil
+        // A recipe of a checkout finds its neighbours there, wherever the program stands.
+        for home in [file.flatMap { home(above: $0) }, home] {
+            guard let home else { continue }
+            let place = home + "/" + name
+            if Files.exists(place) { return place }
+        }
+        return nil
     }
 }

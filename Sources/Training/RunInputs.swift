@@ -51,9 +51,6 @@ struct RunInputs: Equatable {
             Dictionary(uniqueKeysWithValues: parts.map { ($0.rawValue, .object($1.mapValues { .string($0) })) }))
     }
 
-    /// Identifies the whole; checkpoints carry it.
-    var digest: String { SHA256.hex(json.text()) }
-
     func write(to run: String) throws {
         try AtomicFile.write(json.text(indent: 1) + "\n", to: run + "/" + Self.fileName)
     }
