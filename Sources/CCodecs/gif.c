@@ -29,17 +29,31 @@ static int find_frame(GifFileType *gif, int *transparent) {
         int code;
         GifByteType *block;
         if (DGifGetExtension(gif, &code, &block) != GIF_OK) return 0;
-        GraphicsControlBlock control;
-        if (code == GRAPHICS_EXT_FUNC_CODE && block && DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK)
-            *transparent = control.TransparentColor;
+        if (code == GRAPHICS_EXT_FUNC_CODE && block) {
+            if (block[0] < 4) return 0;
+            if (block[1] & 1) *transparent = block[4];
+        }
         while (block)
             if (DGifGetExtensionNext(gif, &block) != GIF_OK) return 0;
     }
     return 0;
 }
 
+// A palette that says nothing but the index: Pillow leaves it out.
+static int is_ramp(const ColorMapObject *map) {
+    for (int i = 0; i < map->ColorCount; i++)
+        if (map->Colors[i].Red != i || map->Colors[i].Green != i || map->Colors[i].Blue != i) return 0;
+    return 1;
+}
+
+// The frame's own, or the picture's, also where the frame's is a ramp; what lies behind its end is black.
+static const ColorMapObject *find_palette(const GifFileType *gif) {
+    if (gif->Image.ColorMap && !is_ramp(gif->Image.ColorMap)) return gif->Image.ColorMap;
+    return gif->SColorMap && !is_ramp(gif->SColorMap) ? gif->SColorMap : NULL;
+}
+
 static void set_palette(const ColorMapObject *map, uint8_t *palette) {
-    for (int i = 0; i < 256; i++) memset(palette + 3 * i, i, 3);
+    for (int i = 0; i < 256; i++) memset(palette + 3 * i, map ? 0 : i, 3);
     for (int i = 0; map && i < map->ColorCount && i < 256; i++) {
         palette[3 * i] = map->Colors[i].Red;
         palette[3 * i + 1] = map->Colors[i].Green;
@@ -71,9 +85,9 @@ int cc_decode_gif(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     if (status == CC_OK)
         status = cc_begin(image, right > gif->SWidth ? right : gif->SWidth, below > gif->SHeight ? below : gif->SHeight, limit);
     if (status == CC_OK) {
-        const ColorMapObject *map = gif->Image.ColorMap ? gif->Image.ColorMap : gif->SColorMap;
+        const ColorMapObject *map = find_palette(gif);
         set_palette(map, image->palette);
-        if (as_opened && map && !cc_is_grey(image->palette, 256)) image->kind = CC_INDEXED;
+        if (as_opened && map) image->kind = CC_INDEXED;
         // What the frame leaves free is the transparent colour, or the first.
         const uint8_t *ground = image->palette + 3 * (transparent >= 0 ? transparent : 0);
         for (size_t i = 0; i < (size_t)image->width * (size_t)image->height; i++) memcpy(image->pixels + 3 * i, ground, 3);

@@ -12,28 +12,28 @@ typedef struct {
 
 static int is_space(uint8_t byte) { return byte == 0x20 || (byte >= 0x09 && byte <= 0x0D); }
 
-static void skip(reader *in) {
-    while (in->at < in->count) {
-        if (in->bytes[in->at] == '#') {
-            while (in->at < in->count && in->bytes[in->at] != '\n' && in->bytes[in->at] != '\r') in->at++;
-        } else if (is_space(in->bytes[in->at])) {
-            in->at++;
-        } else {
-            return;
-        }
+// The next byte that is in no comment, or -1. A comment takes the end of its line with it, so it does not end a number.
+static int next(reader *in) {
+    while (in->at < in->count && in->bytes[in->at] == '#') {
+        while (in->at < in->count && in->bytes[in->at] != '\n' && in->bytes[in->at] != '\r') in->at++;
+        if (in->at < in->count) in->at++;
     }
+    return in->at < in->count ? in->bytes[in->at++] : -1;
 }
 
-// A decimal number of at most nine digits; -1 where there is none.
+static int next_in_word(reader *in) {
+    int byte;
+    do byte = next(in);
+    while (byte >= 0 && is_space((uint8_t)byte));
+    return byte;
+}
+
+// A decimal number of at most ten digits, with the one white space behind it; -1 where there is none.
 static int64_t number(reader *in) {
-    skip(in);
     int64_t value = 0;
-    size_t first = in->at;
-    while (in->at < in->count && in->bytes[in->at] >= '0' && in->bytes[in->at] <= '9') {
-        if (in->at - first >= 9) return -1;
-        value = value * 10 + (in->bytes[in->at++] - '0');
-    }
-    return in->at > first ? value : -1;
+    int digits = 0, byte = next_in_word(in);
+    for (; byte >= '0' && byte <= '9' && digits < 11; byte = next(in), digits++) value = value * 10 + (byte - '0');
+    return digits > 0 && digits < 11 && (byte < 0 || is_space((uint8_t)byte)) ? value : -1;
 }
 
 // Python's round, halves to even, of the share of 255, or of 65,535 clipped to a byte.
@@ -55,7 +55,6 @@ int cc_decode_pnm(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     int is_wide_grey = channels == 1 && most > 255;
     if (type == 1 || type == 4) memset(image->palette + 3, 255, 765);
     if (as_opened && (type == 1 || type == 4)) image->kind = CC_INDEXED;
-    in.at++;  // the one white space behind the header
     size_t row = type == 4 ? (size_t)(width + 7) / 8 : (size_t)width * (size_t)channels * (most > 255 ? 2 : 1);
     if (type >= 4 && (in.at > count || (count - in.at) / row < (size_t)height))
         return cc_abandon(image, CC_TRUNCATED, "the file ends early");
@@ -66,9 +65,9 @@ int cc_decode_pnm(const uint8_t *bytes, size_t count, int64_t limit, int as_open
                 const uint8_t *at = bytes + in.at + (size_t)y * row;
                 int64_t value;
                 if (type == 1) {
-                    skip(&in);
-                    if (in.at >= count) return cc_abandon(image, CC_TRUNCATED, "the file ends early");
-                    value = 1 - (bytes[in.at++] - '0');
+                    int digit = next_in_word(&in);
+                    if (digit < 0) return cc_abandon(image, CC_TRUNCATED, "the file ends early");
+                    value = 1 - (digit - '0');
                     if (value != 0 && value != 1) return cc_abandon(image, CC_DAMAGED, "a digit other than 0 and 1");
                 } else if (type < 4) {
                     value = number(&in);

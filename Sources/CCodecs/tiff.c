@@ -46,9 +46,43 @@ static int ignore(TIFF *tiff, void *context, const char *module, const char *for
 typedef struct {
     uint32_t width, height;
     uint16_t bits, samples, photometric, planes, extras, compression;
-    int has_alpha, is_premultiplied;
+    int has_alpha, is_premultiplied, orientation;
     uint16_t *red, *green, *blue;
 } page;
+
+static uint64_t whole(const uint8_t *at, int size, int is_big_endian) {
+    uint64_t value = 0;
+    for (int i = 0; i < size; i++) value |= (uint64_t)at[i] << 8 * (is_big_endian ? size - 1 - i : i);
+    return value;
+}
+
+// Whether the directory says palette: libtiff makes grey of a palette that it cannot read.
+static int says_palette(TIFF *tiff) {
+    const reader *in = TIFFClientdata(tiff);
+    int is_big = TIFFIsBigTIFF(tiff), order = TIFFIsBigEndian(tiff);
+    uint64_t at = TIFFCurrentDirOffset(tiff), size = is_big ? 20 : 12, head = is_big ? 8 : 2;
+    if (at > in->count || in->count - at < head) return 0;
+    uint64_t entries = whole(in->bytes + at, (int)head, order), most = (in->count - at - head) / size;
+    const uint8_t *entry = in->bytes + at + head;
+    for (uint64_t i = 0; i < entries && i < most; i++, entry += size)
+        if (whole(entry, 2, order) == TIFFTAG_PHOTOMETRIC) return whole(entry + size - (is_big ? 8 : 4), 2, order) == PHOTOMETRIC_PALETTE;
+    return 0;
+}
+
+// The orientation in XMP, which Pillow looks for where the tag is missing.
+static uint16_t written_orientation(TIFF *tiff) {
+    static const char name[] = "tiff:Orientation";
+    uint32_t size = 0;
+    const uint8_t *text = NULL;
+    if (!TIFFGetField(tiff, TIFFTAG_XMLPACKET, &size, &text) || !text) return 1;
+    for (uint32_t at = 0; at + sizeof name - 1 < size; at++) {
+        if (memcmp(text + at, name, sizeof name - 1) != 0) continue;
+        uint32_t next = at + (uint32_t)sizeof name - 1;
+        next += text[next] == '>' ? 1 : size - next >= 2 && text[next] == '=' && text[next + 1] == '"' ? 2 : size - next;
+        if (next < size && text[next] >= '0' && text[next] <= '9') return text[next] - '0';
+    }
+    return 1;
+}
 
 static int read_page(TIFF *tiff, page *page, cc_image *image) {
     uint16_t format = SAMPLEFORMAT_UINT, *kinds = NULL;
@@ -60,22 +94,46 @@ static int read_page(TIFF *tiff, page *page, cc_image *image) {
     TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
     TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &page->compression);
     TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &page->extras, &kinds);
-    if (!TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page->photometric)) page->photometric = PHOTOMETRIC_MINISBLACK;
+    if (!TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &page->photometric)) page->photometric = PHOTOMETRIC_MINISWHITE;
+    uint16_t orientation = 1;
+    if (!TIFFGetField(tiff, TIFFTAG_ORIENTATION, &orientation)) orientation = written_orientation(tiff);
+    page->orientation = orientation;
+    // libdeflate, where libtiff uses it, leaves the buffer as it was when a strip holds more than is asked for.
+    if (page->compression == COMPRESSION_ADOBE_DEFLATE || page->compression == COMPRESSION_DEFLATE)
+        TIFFSetField(tiff, TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
     if (page->photometric == PHOTOMETRIC_YCBCR && page->compression == COMPRESSION_JPEG) {
         TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
         page->photometric = PHOTOMETRIC_RGB;
     }
-    if (page->extras > 0 && kinds && page->photometric == PHOTOMETRIC_RGB) {
-        page->has_alpha = kinds[0] == EXTRASAMPLE_UNASSALPHA || kinds[0] == EXTRASAMPLE_ASSOCALPHA;
-        page->is_premultiplied = kinds[0] == EXTRASAMPLE_ASSOCALPHA;
+    uint16_t number, *listed;
+    int are_listed = TIFFGetField(tiff, TIFFTAG_EXTRASAMPLES, &number, &listed);
+    int is_separate = page->planes == PLANARCONFIG_SEPARATE, is_raw = page->compression == COMPRESSION_NONE;
+    int kind = page->extras > 0 && kinds ? kinds[0] : 0;
+    if (page->samples > 3 && page->photometric == PHOTOMETRIC_RGB) {
+        page->has_alpha = !are_listed || kind == EXTRASAMPLE_UNASSALPHA || kind == EXTRASAMPLE_ASSOCALPHA;
+        // In planes an alpha that is not listed counts as multiplied in.
+        page->is_premultiplied = kind == EXTRASAMPLE_ASSOCALPHA || (!are_listed && is_separate && !is_raw);
     }
+    if (page->samples == 2 && page->photometric == PHOTOMETRIC_MINISBLACK) page->has_alpha = kind == EXTRASAMPLE_UNASSALPHA;
     int colours = page->photometric == PHOTOMETRIC_RGB ? 3 : page->photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
     int is_palette = page->photometric == PHOTOMETRIC_PALETTE;
-    if (is_palette && !TIFFGetField(tiff, TIFFTAG_COLORMAP, &page->red, &page->green, &page->blue))
+    if (says_palette(tiff) != is_palette || (is_palette && !TIFFGetField(tiff, TIFFTAG_COLORMAP, &page->red, &page->green, &page->blue)))
         return cc_fail(image, CC_DAMAGED, "a TIFF palette is missing");
     int fits = page->photometric <= PHOTOMETRIC_PALETTE || page->photometric == PHOTOMETRIC_SEPARATED;
     int depth = page->bits == 8 || (colours == 1 && (page->bits == 1 || page->bits == 2 || page->bits == 4))
-        || (page->bits == 16 && !is_palette && colours != 4);
+        || (page->bits == 16 && !is_palette);
+    // Grey with a second sample has to say what it is.
+    if (colours == 1 && page->samples > 1
+        && (page->samples > 2 || !are_listed || page->bits != 8 || page->photometric == PHOTOMETRIC_MINISWHITE
+            || kind == EXTRASAMPLE_ASSOCALPHA))
+        fits = 0;
+    if (page->bits == 16 && page->photometric == PHOTOMETRIC_MINISWHITE && TIFFIsBigEndian(tiff)) fits = 0;
+    // Pillow misreads bare planes unless a sample is a byte as it is, and takes no others beside colour and alpha.
+    if (is_separate && is_raw
+        && !((page->bits == 8 && page->photometric != PHOTOMETRIC_MINISWHITE
+              && (page->samples == colours || (colours == 3 && page->samples == 4 && (kind == EXTRASAMPLE_UNASSALPHA || (!are_listed && !TIFFIsTiled(tiff))))))
+             || (page->bits == 1 && page->photometric == PHOTOMETRIC_MINISBLACK)))
+        fits = 0;
     if (!fits || !depth || format != SAMPLEFORMAT_UINT || page->samples < colours || page->samples > 8
         || (page->samples > 1 && page->bits < 8))
         return cc_fail(image, CC_UNSUPPORTED, "a TIFF of this depth or colour space");
@@ -100,16 +158,21 @@ static void put(const page *page, const uint32_t *values, size_t at, cc_image *i
     case PHOTOMETRIC_RGB:
         for (int k = 0; k < 3; k++) out[k] = (uint8_t)(page->bits == 16 ? values[k] >> 8 : values[k]);
         uint32_t alpha = page->bits == 16 ? values[3] >> 8 : values[3];
-        if (page->is_premultiplied && alpha > 0 && alpha < 255)
-            for (int k = 0; k < 3; k++) out[k] = (uint8_t)(255u * out[k] / alpha > 255 ? 255 : 255u * out[k] / alpha);
+        if (page->is_premultiplied && alpha < 255)
+            for (int k = 0; k < 3; k++) {
+                uint32_t value = alpha > 0 ? 255u * out[k] / alpha : 0;
+                out[k] = (uint8_t)(value > 255 ? 255 : value);
+            }
         if (image->kind == CC_ALPHA) image->extra[at] = (uint8_t)alpha;
         break;
     case PHOTOMETRIC_SEPARATED:
-        for (int k = 0; k < 3; k++) out[k] = (uint8_t)values[k];
-        image->extra[at] = (uint8_t)values[3];
+        for (int k = 0; k < 3; k++) out[k] = (uint8_t)(page->bits == 16 ? values[k] >> 8 : values[k]);
+        image->extra[at] = (uint8_t)(page->bits == 16 ? values[3] >> 8 : values[3]);
         break;
     default: {
-        uint32_t value = page->photometric == PHOTOMETRIC_MINISWHITE ? most - values[0] : values[0];
+        // Pillow does not turn 16 bits over.
+        uint32_t value = page->photometric == PHOTOMETRIC_MINISWHITE && page->bits < 16 ? most - values[0] : values[0];
+        if (image->kind == CC_ALPHA) image->extra[at] = (uint8_t)values[1];
         if (image->kind == CC_GREY16) {
             image->extra[2 * at] = (uint8_t)value;
             image->extra[2 * at + 1] = (uint8_t)(value >> 8);
@@ -135,7 +198,7 @@ static void place(const page *page, const uint8_t *unit, uint32_t left, uint32_t
 }
 
 static int read_pixels(TIFF *tiff, const page *page, cc_image *image) {
-    int is_tiled = TIFFIsTiled(tiff), planes = page->planes == PLANARCONFIG_SEPARATE ? page->samples : 1;
+    int is_tiled = TIFFIsTiled(tiff), planes = page->planes != PLANARCONFIG_SEPARATE ? 1 : page->samples < 4 ? page->samples : 4;
     uint32_t width = page->width, height = page->height;
     if (is_tiled) {
         TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &width);
@@ -144,15 +207,15 @@ static int read_pixels(TIFF *tiff, const page *page, cc_image *image) {
         TIFFGetFieldDefaulted(tiff, TIFFTAG_ROWSPERSTRIP, &height);
         if (height > page->height) height = page->height;
     }
-    if (width == 0 || height == 0 || planes > 4) return CC_DAMAGED;
+    if (width == 0 || height == 0) return CC_DAMAGED;
     tmsize_t size = is_tiled ? TIFFTileSize(tiff) : TIFFStripSize(tiff);
     tmsize_t stride = is_tiled ? TIFFTileRowSize(tiff) : TIFFScanlineSize(tiff);
     // A unit holds no more than the picture and a margin, and all that is looked for in it.
     size_t needed = ((size_t)width * (size_t)(planes == 1 ? page->samples : 1) * page->bits + 7) / 8;
-    if (size <= 0 || (size_t)size > ((size_t)page->width + 65536) * ((size_t)page->height + 4096) * 16
+    if (size <= 0 || size > 1 << 29 || (size_t)size > ((size_t)page->width + 65536) * ((size_t)page->height + 4096) * 16
         || (size_t)stride < needed || (size_t)size / (size_t)stride < height)
         return CC_DAMAGED;
-    uint8_t *units = malloc((size_t)size * (size_t)planes);
+    uint8_t *units = calloc((size_t)planes, (size_t)size);
     if (!units) return CC_MEMORY;
     int status = CC_OK;
     for (uint32_t top = 0; status == CC_OK && top < page->height; top += height)
@@ -162,15 +225,59 @@ static int read_pixels(TIFF *tiff, const page *page, cc_image *image) {
                 uint8_t *unit = units + (size_t)plane * (size_t)size;
                 others[plane] = unit;
                 tmsize_t wanted = is_tiled || page->height - top >= height ? size : (tmsize_t)(page->height - top) * stride;
-                tmsize_t got = is_tiled
-                    ? TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, left, top, 0, (uint16_t)plane), unit, size)
-                    : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, top, (uint16_t)plane), unit, wanted);
-                if (got < wanted) status = CC_TRUNCATED;
+                uint32_t number = is_tiled ? TIFFComputeTile(tiff, left, top, 0, (uint16_t)plane)
+                                           : TIFFComputeStrip(tiff, top, (uint16_t)plane);
+                // libtiff would read one that is not in the file from the file's head.
+                if (TIFFGetStrileOffset(tiff, number) == 0) status = CC_DAMAGED;
+                tmsize_t got = status != CC_OK ? 0 : is_tiled ? TIFFReadEncodedTile(tiff, number, unit, size)
+                                                              : TIFFReadEncodedStrip(tiff, number, unit, wanted);
+                if (status == CC_OK && got < wanted) status = CC_TRUNCATED;
             }
             if (status == CC_OK) place(page, units, left, top, width, height, stride, others, image);
         }
     free(units);
     return status;
+}
+
+// A copy of `from`, width x height cells, turned and flipped as the orientation asks.
+static void orient(const uint8_t *from, uint8_t *to, size_t width, size_t height, size_t cell, int orientation) {
+    int is_across = orientation >= 5, from_right, from_below;
+    from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    size_t rows = is_across ? width : height, columns = is_across ? height : width;
+    for (size_t y = 0; y < rows; y++)
+        for (size_t x = 0; x < columns; x++, to += cell) {
+            size_t a = is_across ? y : x, b = is_across ? x : y;
+            if (from_right) a = width - 1 - a;
+            if (from_below) b = height - 1 - b;
+            memcpy(to, from + (b * width + a) * cell, cell);
+        }
+}
+
+// As Pillow loads a TIFF, other than its JPEG.
+static int put_upright(const page *page, cc_image *image) {
+    if (page->orientation < 2 || page->orientation > 8) return CC_OK;
+    uint8_t *const parts[] = {image->pixels, image->extra};
+    uint8_t *turned[2] = {NULL, NULL};
+    const size_t cells[] = {3, image->kind == CC_GREY16 ? 2 : 1};
+    for (int i = 0; i < 2; i++) {
+        if (!parts[i]) continue;
+        turned[i] = malloc((size_t)page->width * page->height * cells[i]);
+        if (!turned[i]) {
+            free(turned[0]);
+            return CC_MEMORY;
+        }
+        orient(parts[i], turned[i], page->width, page->height, cells[i], page->orientation);
+    }
+    free(image->pixels);
+    free(image->extra);
+    image->pixels = turned[0];
+    image->extra = turned[1];
+    if (page->orientation >= 5) {
+        image->width = (int)page->height;
+        image->height = (int)page->width;
+    }
+    return CC_OK;
 }
 
 static int decode(TIFF *tiff, int64_t limit, int as_opened, cc_image *image) {
@@ -196,6 +303,7 @@ static int decode(TIFF *tiff, int64_t limit, int as_opened, cc_image *image) {
         }
     else memset(image->palette + 3, 255, 765);
     status = read_pixels(tiff, &page, image);
+    if (status == CC_OK) status = put_upright(&page, image);
     if (status != CC_OK) {
         const char *reason = *image->message ? image->message : "the file ends early or is damaged";
         char kept[200];

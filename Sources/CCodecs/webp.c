@@ -6,7 +6,8 @@
 #include "codec.h"
 
 // The first frame on its canvas, as Pillow opens an animation.
-static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, cc_image *image) {
+static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit, int as_opened, int has_alpha,
+                              cc_image *image) {
     WebPData data = {bytes, count};
     WebPDemuxer *demuxer = WebPDemux(&data);
     if (!demuxer) return cc_fail(image, CC_TRUNCATED, "the file ends early or is damaged");
@@ -22,7 +23,7 @@ static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit,
         return cc_abandon(image, CC_TRUNCATED, "the file ends early or is damaged");
     }
     size_t pixels = (size_t)(width * height);
-    if (as_opened) {
+    if (as_opened && has_alpha) {
         image->extra = malloc(pixels);
         image->kind = CC_ALPHA;
     }
@@ -31,7 +32,7 @@ static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit,
         if (image->extra) image->extra[i] = frame[4 * i + 3];
     }
     WebPAnimDecoderDelete(decoder);
-    if (as_opened && !image->extra) return cc_abandon(image, CC_MEMORY, "out of memory");
+    if (image->kind == CC_ALPHA && !image->extra) return cc_abandon(image, CC_MEMORY, "out of memory");
     return CC_OK;
 }
 
@@ -41,7 +42,7 @@ int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_ope
     VP8StatusCode found = WebPGetFeatures(bytes, count, &features);
     if (found == VP8_STATUS_NOT_ENOUGH_DATA) return cc_fail(image, CC_TRUNCATED, "the file ends early");
     if (found != VP8_STATUS_OK) return cc_fail(image, CC_DAMAGED, "damaged WebP stream");
-    if (features.has_animation) return decode_first_frame(bytes, count, limit, as_opened, image);
+    if (features.has_animation) return decode_first_frame(bytes, count, limit, as_opened, features.has_alpha, image);
     int status = cc_begin(image, features.width, features.height, limit);
     if (status != CC_OK) return status;
     size_t stride = (size_t)features.width * 3;

@@ -45,6 +45,7 @@ struct DataPack: DiptychCommand {
 
     func validate() throws {
         if (csv == nil) == (coco == nil) { throw ValidationError("Give exactly one of --csv and --coco.") }
+        if split != nil, coco == nil { throw ValidationError("--split belongs to a Karpathy file, --coco.") }
         if shardSize < 1 { throw ValidationError("--shard-size must be positive.") }
     }
 
@@ -85,7 +86,7 @@ struct DataCheck: DiptychCommand {
     @Flag(help: "Print JSON on standard output.") var json = false
 
     func validate() throws {
-        if context < 2 { throw ValidationError("--context must be at least 2.") }
+        guard (2...1 << 20).contains(context) else { throw ValidationError("--context must be in 2...1048576.") }
     }
 
     func execute() throws {

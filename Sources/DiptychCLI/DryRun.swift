@@ -17,7 +17,7 @@ struct DryRun {
         setup = try TrainingSetup(recipe)
         let (model, notes) = try setup.model(on: device)
         parameters = model.parameterCount
-        (setup.notes + notes).forEach(say)
+        (setup.notes + notes + (try setup.checkHeldOut())).forEach(say)
     }
 
     func show(sheet path: String) throws {

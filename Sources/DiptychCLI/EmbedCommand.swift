@@ -147,7 +147,10 @@ private struct PictureList: Sendable {
             let shards = try expandShards(path).map { try Shard($0) }
             let places = shards.enumerated().flatMap { index, shard in shard.samples.indices.map { (index, $0) } }
             keys = places.map { shards[$0.0].samples[$0.1].key }
-            notes = shards.flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
+            let again = keys.count - Set(keys.map { NameKey($0) }).count
+            notes =
+                shards.flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
+                + (again > 0 ? ["\(path): \(again) keys occur more than once; rows follow the shards' order"] : [])
             load = { index in
                 let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
                 do throws(SampleFault) { return try shard.image(sample, conversion) } catch {

@@ -26,7 +26,7 @@ enum Subcommands {
     /// - Throws: `Failure(.usage)` for a first word that is no subcommand, down the tree
     static func check(_ arguments: [String]) throws {
         var level: any ParsableCommand.Type = DiptychMain.self
-        var path = "diptych"
+        var path = ""
         for word in arguments {
             let below = level.configuration.subcommands
             guard !below.isEmpty, !word.hasPrefix("-"), word != "help" else { return }
@@ -38,7 +38,7 @@ enum Subcommands {
                 throw Failure(.usage, path, "has no subcommand \"\(word)\"", remedy: hint)
             }
             level = below[found]
-            path += " " + word
+            path += (path.isEmpty ? "" : " ") + word
         }
     }
 }

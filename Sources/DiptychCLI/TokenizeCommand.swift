@@ -20,7 +20,7 @@ struct TokenizeCommand: DiptychCommand {
     @Flag(help: "Print JSON (the only form there is; accepted everywhere).") var json = false
 
     func validate() throws {
-        if context < 2 { throw ValidationError("--context must be at least 2.") }
+        guard (2...1 << 20).contains(context) else { throw ValidationError("--context must be in 2...1048576.") }
     }
 
     func execute() throws {

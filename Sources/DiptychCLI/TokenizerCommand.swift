@@ -25,7 +25,7 @@ struct TokenizerTrain: DiptychCommand {
     @Option(help: "The tokenizer folder.") var out: String
 
     func validate() throws {
-        if vocab < 16 { throw ValidationError("--vocab must be at least 16.") }
+        guard (16...1_000_000).contains(vocab) else { throw ValidationError("--vocab must be in 16...1000000.") }
     }
 
     func execute() throws {

@@ -39,10 +39,16 @@ public struct Blueprint: Sendable, Equatable {
             try top.bool("custom_text", default: false) || hasCaptionDecoder || text.sentence != nil
         initialLogScale = Float(try top.number("init_logit_scale", default: 2.6592600369327783))
         initialLogitBias = try top.has("init_logit_bias") ? Float(top.number("init_logit_bias")) : nil
+        guard abs(initialLogScale) <= 100, abs(initialLogitBias ?? 0) <= 1e6 else {
+            throw top.wrong("init_logit_scale", "the logarithm of a scale, at most 100; init_logit_bias at most 1e6")
+        }
         guard parameterEstimate <= Self.mostParameters else {
             throw top.wrong(
                 "embed_dim",
                 String(format: "these sizes make about %.3g parameters, the most is 1e11", parameterEstimate))
+        }
+        if case .transformer(let shape) = vision, shape.patches > 1 << 16 {
+            throw top.wrong("vision_cfg", "\(shape.patches) patches an image, the most is \(1 << 16)")
         }
         let needed = parameterEstimate * 4
         guard needed < Double(ProcessInfo.processInfo.physicalMemory) else {

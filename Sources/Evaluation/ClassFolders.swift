@@ -34,7 +34,12 @@ struct ClassFolders {
         } else if let found = Self.whole(numbers), found.allSatisfy({ (0..<count).contains($0) }),
             Set(found).count == found.count
         {
-            (classes, note) = (found, "class folders are paired with classes by their numbers, counted from 0")
+            let isPlain = found.contains(0) || found.count == count
+            (classes, note) = (
+                found,
+                (isPlain ? "" : "WARNING: there is no folder 0: ")
+                    + "class folders are paired with classes by their numbers, counted from 0"
+            )
         } else if folders.count == count, let found = Self.whole(numbers), Set(found).count == count {
             let order = found.sorted()
             classes = found.map { number in order.firstIndex(of: number)! }
@@ -62,9 +67,9 @@ struct ClassFolders {
         names.prefix(4).map(\.shownName).joined(separator: ", ") + (names.count > 4 ? ", ..." : "")
     }
 
-    /// Case and "_" apart.
+    /// Case, "_" and "-" apart.
     private static func plain(_ name: String) -> String {
-        String(name.lowercased().map { $0 == "_" ? " " : $0 }).trimmingWhiteSpace
+        String(name.lowercased().map { $0 == "_" || $0 == "-" ? " " : $0 }).trimmingWhiteSpace
     }
 
     /// Where each name stands; names that stand twice tell nothing.

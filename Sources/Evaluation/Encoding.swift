@@ -30,14 +30,23 @@ public struct LoadedModel: Sendable {
     /// - Throws: `Failure` naming what is missing or does not fit. A tokenizer that is not known is an error only once a
     ///   text is to be encoded.
     public init(_ path: String, tokenizer: String? = nil, on device: any Device) throws {
-        let settings: JSON
-        (model, settings, notes) = try DualEncoder.read(path, on: device)
+        var read = try DualEncoder.read(path, on: device)
+        let settings = read.preprocess
+        model = read.model
         let blueprint = model.blueprint
         let vision = blueprint.vision
-        preprocess = try Preprocess(settings, height: vision.height, width: vision.width, path: path)
-        guard preprocess.height == vision.height, preprocess.width == vision.width else {
-            throw Failure(.badData, path, "preprocess_cfg.size is not the model's image size")
+        // As open_clip: the tower's size counts, and keys that it does not know are dropped.
+        let (kept, dropped) = Preprocess.known(settings)
+        let stated = try Preprocess(kept, height: vision.height, width: vision.width, path: path)
+        preprocess = try Preprocess(
+            kept.without("size", "image_size"), height: vision.height, width: vision.width, path: path)
+        if stated != preprocess {
+            read.notes.append("\(path): preprocess_cfg.size is not the model's; the model's counts, as in open_clip")
         }
+        for key in dropped {
+            read.notes.append("\(path): preprocess_cfg.\(key) is not known and not read, as in open_clip")
+        }
+        notes = read.notes
         let place = ModelTokenizer(folder: path, blueprint: blueprint)
         if let tokenizer {
             let chosen = try TokenizerCard(tokenizer).load()
@@ -64,19 +73,26 @@ public struct LoadedModel: Sendable {
             let part = texts[start..<min(texts.count, start + batch)]
             let ids = part.flatMap { tokenizer.row($0, contextLength: length) }
             let rows = withoutTape { model.encode(texts: TokenBatch(ids, contextLength: length)).floats }
-            if let place = rows.firstNonFinite {
-                throw notFinite("text \(start + place / model.blueprint.embedWidth + 1)")
-            }
+            if let row = badRow(of: rows) { throw notFinite("text \(start + row + 1)") }
             features += rows
             progress(min(texts.count, start + batch))
         }
         return features
     }
 
+    /// The first row that is not finite or, as of weights that are all zeros, no unit row.
+    private func badRow(of rows: [Float]) -> Int? {
+        let width = model.blueprint.embedWidth
+        return stride(from: 0, to: rows.count, by: width).first { start in
+            let square = rows[start..<start + width].reduce(Float(0)) { $0 + $1 * $1 }
+            return !(abs(square - 1) < 0.01)
+        }.map { $0 / width }
+    }
+
     private func notFinite(_ what: String) -> Failure {
         Failure(
-            .badData, name, "the feature of \(what) is not finite",
-            remedy: "The weights are finite but overflow: no figure can be had of this model")
+            .badData, name, "the feature of \(what) is not finite, or zero",
+            remedy: "The weights overflow or are all zeros: no figure can be had of this model")
     }
 
     /// [N,E] unit rows, in the order of the images; each batch is decoded on all cores.
@@ -133,9 +149,7 @@ public struct LoadedModel: Sendable {
                     pixels, shape: [kept.count, 3, preprocess.height, preprocess.width])
                 for (index, model) in models.enumerated() {
                     let rows = withoutTape { model.model.encode(images: input).floats }
-                    if let place = rows.firstNonFinite {
-                        throw model.notFinite("image \(start + kept[place / model.model.blueprint.embedWidth] + 1)")
-                    }
+                    if let row = model.badRow(of: rows) { throw model.notFinite("image \(start + kept[row] + 1)") }
                     features[index] += rows
                 }
             }

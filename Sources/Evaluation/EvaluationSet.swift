@@ -38,7 +38,8 @@ public struct EvaluationSet: Sendable {
         if path.hasSuffix(".json") || path.hasSuffix(".json.gz") {
             let file = try COCOCaptions(path, split: split ?? "test")
             withoutCaptions = file.withoutCaptions
-            if let split = file.split { notes.append("\(path): the split \(split) is taken") }
+            if let split = file.split { notes.append("\(path): split \(split)") }
+            if file.leftOut.total > 0 { notes.append("\(path): left out: \(file.leftOut.summary)") }
             if withoutCaptions > 0 { notes.append("\(path): \(withoutCaptions) images without captions are left out") }
             items = Self.coco(file, in: images ?? Files.parent(of: path), conversion)
         } else if Files.isFolder(path), case let files = try ImageFiles(path), !files.areShards {
@@ -67,7 +68,8 @@ public struct EvaluationSet: Sendable {
                 }
                 if let wrong = item.classes.first(where: { $0 >= task.classNames.count }) {
                     throw Failure(
-                        .badData, item.key, "class \(wrong) is outside of the task's \(task.classNames.count) classes")
+                        .badData, "\(path): \(item.key)",
+                        "class \(wrong) is outside of the task's \(task.classNames.count) classes")
                 }
             case .retrieval:
                 guard item.captions.isEmpty else { continue }

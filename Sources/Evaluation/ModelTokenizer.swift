@@ -57,7 +57,9 @@ public struct ModelTokenizer {
         }
         if let mode = text?["tokenizer_mode"], !mode.isNull, mode.string != "" { throw refuse("tokenizer_mode", mode) }
         var cleaning: TextCleaning?
-        for (key, value) in (text?["tokenizer_kwargs"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
+        let given = text?["tokenizer_kwargs"] ?? .null
+        guard given.isNull || given.object != nil else { throw refuse("tokenizer_kwargs", given) }
+        for (key, value) in (given.object ?? [:]).sorted(by: { $0.key < $1.key }) {
             let isOff = value.isNull || value.bool == false || value.string == "" || value.array?.isEmpty == true
             if key == "clean", let word = value.string {
                 guard let known = TextCleaning(rawValue: word), known != .none else {
@@ -76,18 +78,24 @@ public struct ModelTokenizer {
         if Files.exists(own + "/card.yaml") { return try TokenizerCard(own).load() }
         let file = folder + "/tokenizer_config.json"
         let settings = Files.exists(file) ? try JSON(file: file) : nil
+        if let settings, settings.object == nil { throw unread("its tokenizer_config.json is no object") }
+        if let type = settings?["tokenizer_class"], !type.isNull, type.string == nil {
+            throw unread("its tokenizer_config.json names the class \(type.text())")
+        }
         let named = settings?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
         let hubName = text?["hf_tokenizer_name"]?.string ?? ""
         switch named {
         case "CLIPTokenizer":
-            try requireCLIPVocabulary()
+            try requireCLIPVocabulary(settings)
             return try clip()
         case "SiglipTokenizer", "T5Tokenizer": return try sentencePiece(settings)
         case "BertTokenizer" where blueprint.text.sentence != nil: return try TokenizerCard(folder).load()
         case let other?: throw unread("its tokenizer_config.json names \(other)")
         case nil: break
         }
-        let isSigLIP = isHuggingFace ? blueprint.initialLogitBias != nil : !hubName.isEmpty
+        let plainName = hubName.lowercased()
+        let isSigLIP =
+            isHuggingFace ? blueprint.initialLogitBias != nil : plainName.contains("siglip") || plainName.contains("t5")
         if isSigLIP, Files.exists(folder + "/spiece.model") { return try sentencePiece(settings) }
         guard hubName.isEmpty || hubName.hasPrefix("openai/clip-vit") else {
             throw unread("it needs \(hubName), which does not stand in its folder")
@@ -97,7 +105,11 @@ public struct ModelTokenizer {
         guard blueprint.text.vocabulary == Self.clipVocabulary else {
             throw unread("its vocab_size of \(blueprint.text.vocabulary) is not that of CLIP's byte pairs")
         }
-        try requireCLIPVocabulary()
+        if let other = ["vocab.txt", "spiece.model", "tokenizer.model"].first(where: { Files.exists(folder + "/" + $0) }
+        ) {
+            throw unread("\(other) in its folder belongs to another kind")
+        }
+        try requireCLIPVocabulary(settings)
         return try clip()
     }
 
@@ -118,25 +130,48 @@ public struct ModelTokenizer {
             vocabulary: vocabulary, cleaning: Self.cleaning(of: blueprint.config, path: folder) ?? .lower)
     }
 
-    /// A folder that says CLIPTokenizer may still hold other merges.
-    private func requireCLIPVocabulary() throws {
+    /// A folder that says CLIP's may still hold other merges, ids or special tokens: every file that is there must agree.
+    private func requireCLIPVocabulary(_ settings: JSON?) throws {
+        for (key, wanted) in [("bos_token", "<|startoftext|>"), ("eos_token", "<|endoftext|>")] {
+            guard let token = settings?[key], !token.isNull else { continue }
+            guard (token.string ?? token["content"]?.string) == wanted else {
+                throw unread("its \(key) is \(token.text()), CLIP's is \(wanted)")
+            }
+        }
         let vocabulary = BPETokenizer.installedVocabulary
         guard Files.exists(vocabulary) else { return }
-        let theirs: [String]
         if Files.exists(folder + "/merges.txt") {
-            theirs = try TextLines.read(folder + "/merges.txt").filter { !$0.hasPrefix("#version") && !$0.isEmpty }
-        } else if Files.exists(folder + "/tokenizer.json") {
-            let model = try JSON(file: folder + "/tokenizer.json")["model"]
-            theirs = (model?["merges"]?.array ?? []).map { merge in
-                merge.string ?? (merge.array ?? []).compactMap(\.string).joined(separator: " ")
-            }
-        } else {
-            return
+            let lines = try TextLines.read(folder + "/merges.txt").filter { !$0.hasPrefix("#version") && !$0.isEmpty }
+            try requireMerges(lines, vocabulary)
         }
+        if Files.exists(folder + "/vocab.json") { try requireIDs(JSON(file: folder + "/vocab.json"), vocabulary) }
+        guard Files.exists(folder + "/tokenizer.json") else { return }
+        let json = try JSON(file: folder + "/tokenizer.json")
+        try requireMerges(
+            (json["model"]?["merges"]?.array ?? []).map { merge in
+                merge.string ?? (merge.array ?? []).compactMap(\.string).joined(separator: " ")
+            }, vocabulary)
+        try requireIDs(json["model"]?["vocab"] ?? .null, vocabulary)
+        for token in json["added_tokens"]?.array ?? [] {
+            let place = (token["content"]?.string ?? "", token["id"]?.integer ?? -1)
+            guard place == ("<|startoftext|>", 49406) || place == ("<|endoftext|>", 49407) else {
+                throw unread("its tokenizer.json adds the token \(token.text())")
+            }
+        }
+    }
+
+    private func requireMerges(_ theirs: [String], _ vocabulary: String) throws {
         let merges = try BPETokenizer.merges(of: vocabulary)
         guard theirs.count == merges.count, zip(theirs, merges).allSatisfy({ $0.isSameName(as: $1) }) else {
             throw unread("its byte pairs are not CLIP's")
         }
+    }
+
+    private func requireIDs(_ theirs: JSON, _ vocabulary: String) throws {
+        let pieces = try BPETokenizer.pieces(of: vocabulary)
+        guard let theirs = theirs.object, theirs.count == pieces.count,
+            pieces.enumerated().allSatisfy({ theirs[$0.element]?.integer == $0.offset })
+        else { throw unread("the ids of its vocabulary are not CLIP's") }
     }
 
     private func sentencePiece(_ settings: JSON?) throws -> any Tokenizer {
@@ -146,6 +181,7 @@ public struct ModelTokenizer {
         func piece(_ key: String, _ fallback: String) -> String {
             settings?[key]?.string ?? settings?[key]?["content"]?.string ?? fallback
         }
+        if settings?["do_lower_case"]?.bool == false { throw unread("do_lower_case: false is not built") }
         let isT5 = settings?["tokenizer_class"]?.string?.hasPrefix("T5") == true
         // open_clip's HFTokenizer collapses white space where nothing is said; SigLIP's own class also drops punctuation.
         let cleaning =

@@ -65,7 +65,7 @@ public struct PairedComparison: Sendable {
     }
 
     private static func read(_ path: String) throws -> [(key: String, hits: [String: Double])] {
-        try String(decoding: readFile(path), as: UTF8.self).split(separator: "\n").enumerated().map { number, line in
+        try TextLines.read(path).filter { !$0.isEmpty }.enumerated().map { number, line in
             let place = "\(path):\(number + 1)"
             let json = try JSON(parsing: Data(line.utf8), path: place)
             guard let key = json["key"]?.string, let hits = json["hits"]?.object else {

@@ -39,11 +39,19 @@ public enum TextList {
 
     private static func find(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let words = try section.strings(key)
-        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else {
+        guard words.count == 1, words[0].hasSuffix(".txt") || words[0].hasSuffix(".json") || words[0].contains(".json#")
+        else {
             return words.map(withPlainPlace)
         }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)
         let file = try locate(parts[0], section, key, beside: path)
+        if parts.count == 1, file.hasSuffix(".json") {
+            guard let texts = try JSON(file: file).array?.map(\.string), !texts.contains(nil) else {
+                throw section.wrong(
+                    key, "\(file) is no list of texts", remedy: "Write \(parts[0])#KEY for a list in an object")
+            }
+            return texts.compactMap { $0 }.map(withPlainPlace)
+        }
         if parts.count == 1 { return try TextLines.read(file).filter { !$0.isEmpty }.map(withPlainPlace) }
         guard let texts = try JSON(file: file)[parts[1]]?.array?.compactMap(\.string), !texts.isEmpty else {
             throw section.wrong(key, "\(file) has no list \(parts[1])")

@@ -55,7 +55,7 @@ extension PixelImage {
     public static let largestPixelCount = 178_956_970
 
     /// Decodes JPEG, PNG, WebP, GIF, BMP, Netpbm or TIFF, told apart by their first bytes, the first frame of several, as PIL's `convert("RGB")` would:
-    /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone.
+    /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone (but a TIFF's is followed).
     ///
     /// - Parameter shortest: a JPEG may be decoded at a half, quarter or eighth of its size, its shortest side no less than this
     /// - Throws: `ImageFault`

@@ -25,7 +25,7 @@ public enum ImageFormat {
         if head.starts(with: Array("GIF87a".utf8)) || head.starts(with: Array("GIF89a".utf8)) { return .gif }
         if head.starts(with: Array("BM".utf8)) { return .bmp }
         if head.count >= 3, head[0] == UInt8(ascii: "P"), (0x31...0x36).contains(head[1]),
-            [0x20, 0x09, 0x0A, 0x0D, 0x23].contains(head[2])
+            [0x20, 0x09, 0x0A, 0x0D].contains(head[2])
         {
             return .ppm
         }

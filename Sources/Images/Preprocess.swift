@@ -29,13 +29,20 @@ public struct Preprocess: Sendable, Equatable {
         func wrong(_ key: String, _ problem: String) -> Failure {
             Failure(.badData, path, "preprocess_cfg.\(key): \(problem)")
         }
-        let known = ["size", "image_size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color"]
-        for key in (json.object ?? [:]).keys.sorted() where !known.contains(key) {
-            throw wrong(key, "unknown key" + (didYouMean(key, among: known).map { "; did you mean \($0)?" } ?? ""))
+        for key in (json.object ?? [:]).keys.sorted() where !Self.keys.contains(key) {
+            throw wrong(key, "unknown key" + (didYouMean(key, among: Self.keys).map { "; did you mean \($0)?" } ?? ""))
         }
+        func word(_ key: String, _ fallback: String) throws -> String {
+            guard let value = json[key], !value.isNull else { return fallback }
+            guard let word = value.string else { throw wrong(key, "needs a text, has \(value.text())") }
+            return word
+        }
+        guard try word("mode", "RGB") == "RGB" else { throw wrong("mode", "only RGB is built") }
         func triple(_ key: String, _ fallback: [Float]) throws -> [Float] {
             guard let value = json[key], !value.isNull else { return fallback }
-            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3 else {
+            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3, value.array?.count == 3,
+                numbers.allSatisfy(\.isFinite)
+            else {
                 throw wrong(key, "needs three numbers")
             }
             return numbers.map { Float($0) }
@@ -54,17 +61,34 @@ public struct Preprocess: Sendable, Equatable {
         guard deviation.allSatisfy({ $0 > 0 && $0.isFinite }), mean.allSatisfy(\.isFinite) else {
             throw wrong("std", "needs three numbers above 0")
         }
-        let filterName = json["interpolation"]?.string ?? "bicubic"
+        let filterName = try word("interpolation", "bicubic")
         guard let filter = ResampleFilter(rawValue: filterName) else {
             throw wrong("interpolation", "\(filterName) is not bicubic or bilinear")
         }
         self.filter = filter
-        let modeName = json["resize_mode"]?.string ?? "shortest"
+        let modeName = try word("resize_mode", "shortest")
         guard let mode = ResizeMode(rawValue: modeName) else {
             throw wrong("resize_mode", "\(modeName) is not shortest, squash or longest")
         }
         self.mode = mode
-        fill = UInt8(clamping: json["fill_color"]?.integer ?? 0)
+        if let value = json["fill_color"], !value.isNull {
+            guard let level = value.integer, (0...255).contains(level) else {
+                throw wrong("fill_color", "needs 0...255")
+            }
+            fill = UInt8(level)
+        } else {
+            fill = 0
+        }
+    }
+
+    private static let keys = [
+        "size", "image_size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color",
+    ]
+
+    /// The settings that are read, and the keys of those that are not.
+    public static func known(_ json: JSON) -> (JSON, dropped: [String]) {
+        guard let members = json.object else { return (json, []) }
+        return (.object(members.filter { keys.contains($0.key) }), members.keys.filter { !keys.contains($0) }.sorted())
     }
 
     /// What is written back as `preprocess_cfg`.

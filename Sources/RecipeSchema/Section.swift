@@ -53,7 +53,11 @@ public final class Section {
         -> Value
     {
         guard let node = value(key) else {
-            guard let fallback else { throw wrong(key, "is missing") }
+            guard let fallback else {
+                let stray = didYouMean(key, among: keys.filter { !read.contains($0) })
+                throw wrong(
+                    key, "is missing", remedy: stray.map { "There is \(prefix)\($0): is that what is meant?" } ?? "")
+            }
             return fallback
         }
         guard let value = convert(node) else { throw wrong(key, "needs \(type)") }

@@ -1,5 +1,6 @@
 import Foundation
 import Support
+import Tokenization
 
 /// A COCO captions file: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, plain or gzip.
 /// Images keep their order, captions the order of the annotations. Or a Karpathy split: {"images": [{filename, filepath,
@@ -14,7 +15,9 @@ public struct COCOCaptions: Sendable {
     public let images: [Image]
     /// Images that have no captions.
     public let withoutCaptions: Int
-    /// The part that was taken of a Karpathy split, and what was not: "train; not taken: restval (30504 images)". nil for
+    /// What else is left out: empty captions, captions of no image, images listed twice.
+    public let leftOut: FaultTally
+    /// The part that was taken of a Karpathy split, and what was not: "train (not taken: restval (30504 images))". nil for
     /// COCO's own form.
     public let split: String?
 
@@ -26,14 +29,24 @@ public struct COCOCaptions: Sendable {
             throw Failure(.badData, path, "has no images", remedy: "A COCO captions file is needed")
         }
         let isKarpathy = images.contains { $0["sentences"] != nil }
-        let found: [Image]
+        var leftOut = FaultTally()
+        var found: [Image]
         if isKarpathy {
             (found, self.split) = try Self.karpathy(images, split, path)
         } else {
-            (found, self.split) = (try Self.coco(images, json["annotations"]?.array, path), nil)
+            guard split == nil || split == "test" else {
+                throw Failure(.usage, path, "has no splits: it is no Karpathy file", remedy: "Leave --split out")
+            }
+            (found, self.split) = (try Self.coco(images, json["annotations"]?.array, &leftOut, path), nil)
+        }
+        found = found.map { image in
+            let captions = image.captions.filter { !Clean.trimmed($0).isEmpty }
+            for _ in captions.count..<image.captions.count { leftOut.add("empty caption", example: image.file) }
+            return Image(file: image.file, captions: captions)
         }
         self.images = found.filter { !$0.captions.isEmpty }
         withoutCaptions = found.count - self.images.count
+        self.leftOut = leftOut
     }
 
     private static func karpathy(_ images: [JSON], _ wanted: String?, _ path: String) throws -> ([Image], split: String)
@@ -61,27 +74,47 @@ public struct COCOCaptions: Sendable {
                 file: image["filepath"]?.string.map { $0 + "/" + file } ?? file,
                 captions: (image["sentences"]?.array ?? []).compactMap { $0["raw"]?.string })
         }
-        return (taken, wanted + (others.isEmpty ? "" : "; not taken: \(list(others))"))
+        return (taken, wanted + (others.isEmpty ? "" : " (not taken: \(list(others)))"))
     }
 
-    private static func coco(_ images: [JSON], _ annotations: [JSON]?, _ path: String) throws -> [Image] {
+    private static func coco(
+        _ images: [JSON], _ annotations: [JSON]?, _ leftOut: inout FaultTally, _ path: String
+    ) throws -> [Image] {
         guard let annotations else {
             throw Failure(.badData, path, "has no annotations", remedy: "A COCO captions file is needed")
         }
         /// Numbers in COCO, texts in some sets made in its form.
         func id(_ json: JSON?) -> String? { json?.string ?? json?.integer.map { "\($0)" } }
         var captions: [String: [String]] = [:]
-        for annotation in annotations {
-            guard let image = id(annotation["image_id"]), let caption = annotation["caption"]?.string else {
-                throw Failure(.badData, path, "an annotation has no image_id or caption")
+        for (index, annotation) in annotations.enumerated() {
+            guard let image = id(annotation["image_id"]) else {
+                throw Failure(.badData, path, "annotations[\(index)] has no image_id")
+            }
+            guard let caption = annotation["caption"]?.string else {
+                leftOut.add("annotation without a caption", example: "image_id \(image)")
+                continue
             }
             captions[image, default: []].append(caption)
         }
-        return try images.map { image in
+        var seen: [String: String] = [:]
+        var found: [Image] = []
+        for (index, image) in images.enumerated() {
             guard let id = id(image["id"]), let file = image["file_name"]?.string else {
-                throw Failure(.badData, path, "an image has no id or file_name")
+                throw Failure(.badData, path, "images[\(index)] has no id or file_name")
             }
-            return Image(file: file, captions: captions[id] ?? [])
+            if let first = seen[id] {
+                guard first.isSameName(as: file) else {
+                    throw Failure(.badData, path, "the id \(id) stands for two images, \(first) and \(file)")
+                }
+                leftOut.add("image listed twice", example: file)
+                continue
+            }
+            seen[id] = file
+            found.append(Image(file: file, captions: captions.removeValue(forKey: id) ?? []))
         }
+        for (id, texts) in captions.sorted(by: { $0.key < $1.key }) {
+            for _ in texts { leftOut.add("caption of no image", example: "image_id \(id)") }
+        }
+        return found
     }
 }

@@ -25,6 +25,9 @@ struct CaptionTable {
         if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
         guard !data.contains(0) else { throw Failure(.badData, path, "holds zero bytes: it is no table") }
         let bytes = Array(data)
+        if let first = bytes.first(where: { $0 > 0x20 }), [UInt8(ascii: "{"), UInt8(ascii: "[")].contains(first) {
+            throw Failure(.badData, path, "is JSON, no table", remedy: "Pass a COCO file with --coco")
+        }
         let separator = try separator ?? Self.separator(of: bytes, path, imageKey, captionKey)
         let lines = try Self.parse(bytes, separator, path)
         guard let header = lines.first?.cells.map(Self.headerName) else { throw Failure(.badData, path, "is empty") }
@@ -40,10 +43,14 @@ struct CaptionTable {
             return place
         }
         let (image, caption) = (try column(imageKey), try column(captionKey))
-        rows = try lines.dropFirst().map { line in
+        let written = lines.dropFirst().filter { line in
+            line.cells.count > 1 || !line.cells[0].allSatisfy { $0 == 0x20 || $0 == 0x09 }  // pandas passes over blank lines
+        }
+        rows = try written.map { line in
             guard line.cells.count == header.count else {
                 throw Failure(
-                    .badData, "\(path):\(line.number)", "has \(line.cells.count) columns, the header \(header.count)")
+                    .badData, "\(path):\(line.number)", "has \(line.cells.count) columns, the header \(header.count)",
+                    remedy: "Put a cell that holds the separator in quotes")
             }
             return Row(
                 file: String(nameBytes: line.cells[image]),
@@ -58,7 +65,7 @@ struct CaptionTable {
 
     private static func separator(of bytes: [UInt8], _ path: String, _ image: String, _ caption: String) throws -> UInt8
     {
-        let line = Array(bytes.prefix { $0 != 0x0A && $0 != 0x0D })
+        let line = Array(bytes.drop { $0 == 0x0A || $0 == 0x0D }.prefix { $0 != 0x0A && $0 != 0x0D })
         let candidates = [UInt8(ascii: "\t"), UInt8(ascii: ","), UInt8(ascii: ";")]
         let fitting = candidates.filter { separator in
             let names = ((try? parse(line, separator, path))?.first?.cells ?? []).map(headerName)

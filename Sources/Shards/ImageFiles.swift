@@ -11,25 +11,28 @@ public struct ImageFiles: Sendable {
     /// Whether the folder holds shards rather than images.
     public let areShards: Bool
 
-    /// - Throws: `Failure` when a folder cannot be listed
+    /// - Throws: `Failure` when a folder cannot be listed, or holds images and shards
     public init(_ folder: String) throws {
         self.folder = folder
         var (images, others) = ([String](), [String: Int]())
-        var (shards, isShardOnTop) = (0, false)
+        var shards = 0
         for file in try FolderWalk(folder).files {
             let suffix = Files.suffix(of: file)
             if ImageFormat.suffixes.contains(suffix) {
                 images.append(file)
             } else {
                 others[suffix.isEmpty ? "no suffix" : "." + suffix, default: 0] += 1
-                guard shardSuffixes.contains(where: { file.hasSuffix($0) }) else { continue }
-                shards += 1
-                isShardOnTop = isShardOnTop || !file.utf8.contains(UInt8(ascii: "/"))
+                if shardSuffixes.contains(where: { file.hasSuffix($0) }) { shards += 1 }
             }
         }
         files = images
         self.others = others
-        areShards = isShardOnTop || (shards > 0 && images.isEmpty)
+        guard shards == 0 || images.isEmpty else {
+            throw Failure(
+                .badData, folder, "holds \(images.count) images and \(shards) shards: which are meant is not known",
+                remedy: "Name the shards, or move them away from the images")
+        }
+        areShards = shards > 0
     }
 
     /// "passed over, no images by their suffix: 3 x .json"; nil where nothing was.

@@ -114,7 +114,7 @@ extension Shard {
     }
 
     /// An element of a list of captions: a text, or MetaCLIP's [kind, text].
-    private static func caption(_ json: JSON) -> String? { json.string ?? json.array?.last?.string }
+    private static func caption(_ json: JSON) -> String? { json.string ?? json.array?.compactMap(\.string).last }
 
     private func texts(of data: Data, _ form: CaptionForm) throws(SampleFault) -> [String] {
         let parts = form == .lines ? TextLines.bytes(of: data) : [data]

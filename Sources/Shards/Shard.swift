@@ -139,7 +139,9 @@ public let shardSuffixes = [".tar", ".tar.gz", ".tgz"]
 public func expandShards(_ pattern: String) throws -> [String] {
     if Files.isFolder(pattern) {
         let found = try FolderWalk(pattern).files.filter { file in shardSuffixes.contains { file.hasSuffix($0) } }
-        guard !found.isEmpty else { throw Failure(.inputMissing, pattern, "holds no .tar or .tar.gz shards") }
+        guard !found.isEmpty else {
+            throw Failure(.inputMissing, pattern, "holds no \(shardSuffixes.joined(separator: ", ")) shards")
+        }
         return found.map { pattern + "/" + $0 }
     }
     guard let open = pattern.firstIndex(of: "{"), let close = pattern[open...].firstIndex(of: "}") else {

@@ -16,6 +16,7 @@ public struct ShardPacker {
     private let faults: FaultTally
     /// The part of a Karpathy split.
     public let split: String?
+    private let table: String
 
     /// A table with a header line; rows of the same file are its captions.
     ///
@@ -25,6 +26,7 @@ public struct ShardPacker {
     ///   - captionKey: the column of the captions
     /// - Throws: `Failure(.badData)` naming file, line and column.
     public init(table path: String, separator: UInt8?, imageKey: String, captionKey: String) throws {
+        self.table = path
         let table = try CaptionTable(path, separator: separator, imageKey: imageKey, captionKey: captionKey)
         var order: [String] = []
         var captions: [NameKey: [String]] = [:]
@@ -48,14 +50,11 @@ public struct ShardPacker {
 
     /// - Parameter split: the parts of a Karpathy split to take
     public init(coco path: String, split: String?) throws {
+        table = path
         let file = try COCOCaptions(path, split: split)
-        var faults = FaultTally()
+        var faults = file.leftOut
         for _ in 0..<file.withoutCaptions { faults.add("no caption", example: path) }
-        rows = file.images.compactMap { image in
-            let captions = image.captions.filter { !Clean.trimmed($0).isEmpty }
-            for _ in captions.count..<image.captions.count { faults.add("empty caption", example: image.file) }
-            return captions.isEmpty ? nil : Row(file: image.file, captions: captions)
-        }
+        rows = file.images.map { Row(file: $0.file, captions: $0.captions) }
         self.faults = faults
         self.split = file.split
     }
@@ -71,6 +70,10 @@ public struct ShardPacker {
     {
         if Files.exists(out), try !Files.isFolder(out) || !Files.names(in: out).isEmpty {
             throw Failure(.usage, out, "exists already and is not empty", remedy: "Give --out a new name")
+        }
+        guard !rows.isEmpty else {
+            throw Failure(
+                .badData, table, "holds no image with a caption" + (faults.total > 0 ? ": \(faults.summary)" : ""))
         }
         var tally = faults
         var written = 0

@@ -24,7 +24,10 @@ public enum AtomicFile {
     public static func write(_ text: String, to path: String) throws { try write(Data(text.utf8), to: path) }
 
     /// Streams into the temporary file; it is removed when `body` throws.
+    ///
+    /// A device or a pipe is written to as it is; a link is replaced, not followed.
     public static func write(to path: String, _ body: (FileHandle) throws -> Void) throws {
+        if Files.exists(path), !Files.isFile(path), !Files.isFolder(path) { return try writeThrough(path, body) }
         let temporary = temporaryName(path)
         let descriptor = Files.withPath(temporary) {
             open($0, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
@@ -43,6 +46,15 @@ public enum AtomicFile {
             throw error as? Failure ?? Failure.writing(path, error)
         }
         try syncFolder(Files.parent(of: path))
+    }
+
+    private static func writeThrough(_ path: String, _ body: (FileHandle) throws -> Void) throws {
+        let descriptor = Files.withPath(path) { open($0, O_WRONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw Failure.system("cannot write", path) }
+        defer { close(descriptor) }
+        do { try body(FileHandle(fileDescriptor: descriptor, closeOnDealloc: false)) } catch {
+            throw error as? Failure ?? Failure.writing(path, error)
+        }
     }
 
     /// A folder written under a temporary name and renamed when complete.

@@ -2,24 +2,30 @@
 /// `._0.jpg`, Jupyter's `.ipynb_checkpoints`) are passed over, as everywhere in Unix.
 public struct FolderWalk: Sendable {
     /// Relative paths, sorted bytewise as a whole.
-    public let files: [String]
+    public private(set) var files: [String] = []
+    private var visits: [Files.Identity: Int] = [:]
 
-    /// - Throws: `Failure` when a folder cannot be listed, or links lead in a circle
+    /// Links that lead across each other would otherwise multiply without end.
+    private static let mostVisits = 64
+
+    /// - Throws: `Failure` when a folder cannot be listed, or links lead to one by more ways than anybody means
     public init(_ folder: String) throws {
-        var files: [String] = []
-        try Self.walk(folder, "", above: [], into: &files)
-        self.files = files.sorted { $0.precedesAsName($1) }
+        try walk(folder, "", above: [])
+        files.sort { $0.precedesAsName($1) }
     }
 
-    private static func walk(_ root: String, _ path: String, above: [Files.Identity], into files: inout [String]) throws
-    {
+    private mutating func walk(_ root: String, _ path: String, above: [Files.Identity]) throws {
         let folder = path.isEmpty ? root : root + "/" + path
         guard let identity = Files.identity(folder) else { return }
         guard !above.contains(identity) else { return }  // a link to a folder above holds nothing new
+        visits[identity, default: 0] += 1
+        guard visits[identity] ?? 0 <= Self.mostVisits else {
+            throw Failure(.badData, folder, "links lead to this folder by more than \(Self.mostVisits) ways")
+        }
         for name in try Files.names(in: folder) where !name.hasPrefix(".") {
             let inner = path.isEmpty ? name : path + "/" + name
             if Files.isFolder(root + "/" + inner) {
-                try walk(root, inner, above: above + [identity], into: &files)
+                try walk(root, inner, above: above + [identity])
             } else {
                 files.append(inner)
             }

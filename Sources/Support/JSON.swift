@@ -33,6 +33,12 @@ public enum JSON: Equatable, Sendable {
         return .object(members)
     }
 
+    /// An object without some of its members.
+    public func without(_ keys: String...) -> JSON {
+        guard case .object(let members) = self else { return self }
+        return .object(members.filter { !keys.contains($0.key) })
+    }
+
     public subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members[key]

@@ -50,7 +50,11 @@ extension String {
     /// Whether two names are the same bytes.
     public func isSameName(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
-    public func precedesAsName(_ other: String) -> Bool { nameBytes.lexicographicallyPrecedes(other.nameBytes) }
+    /// By the names' own bytes.
+    public func precedesAsName(_ other: String) -> Bool {
+        utf8.contains(0xF4) || other.utf8.contains(0xF4)
+            ? nameBytes.lexicographicallyPrecedes(other.nameBytes) : utf8.lexicographicallyPrecedes(other.utf8)
+    }
 }
 
 /// A name as a key of a dictionary: equal only when every byte is.

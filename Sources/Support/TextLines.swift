@@ -8,6 +8,12 @@ public enum TextLines {
     public static func read(_ path: String) throws -> [String] { try split(readFile(path), path: path) }
 
     public static func split(_ data: Data, path: String) throws -> [String] {
+        if Gzip.isGzip(data) {
+            throw Failure(.badData, path, "is gzip, a text is needed", remedy: "Inflate it: gunzip")
+        }
+        if data.starts(with: [0xFF, 0xFE]) || data.starts(with: [0xFE, 0xFF]) {
+            throw Failure(.badData, path, "is UTF-16", remedy: "Convert it: iconv -f utf-16 -t utf-8")
+        }
         var texts: [String] = []
         for line in bytes(of: data) {
             guard let text = String(validating: line, as: UTF8.self) else {

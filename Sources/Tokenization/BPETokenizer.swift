@@ -76,7 +76,7 @@ public final class BPETokenizer: Tokenizer {
                 index += 1
                 continue
             }
-            ids += wordIDs(String(String.UnicodeScalarView(scalars[index..<index + length])))
+            ids += wordIDs(String(scalars: scalars[index..<index + length]))
             index += length
         }
         return ids

@@ -7,20 +7,25 @@ extension BPETokenizer {
         Array(try TextLines.split(Gzip.contents(of: path), path: path).dropFirst().prefix(mergeCount))
     }
 
+    private static let specials = ["<|startoftext|>", "<|endoftext|>"]
+
+    /// The vocabulary in the order of its ids, as transformers spells it.
+    public static func pieces(of path: String) throws -> [String] {
+        let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
+        let codes: [Int] = printable + Array(256..<256 + 256 - printable.count)
+        let letters = codes.map { String(Character(Unicode.Scalar(UInt32($0))!)) }
+        let merged = try merges(of: path).map { $0.filter { $0 != " " } }
+        return letters + letters.map { $0 + "</w>" } + merged + specials
+    }
+
     /// The vocabulary as transformers' CLIPTokenizer reads it: `vocab.json`, `merges.txt` and what its special tokens are.
     ///
     /// - Parameter path: bpe_simple_vocab_16e6.txt.gz
     /// - Throws: `Failure(.badData)` naming the first wrong line
     public static func writeHuggingFace(vocabulary path: String, contextLength: Int, to folder: String) throws {
         _ = try BPETokenizer(vocabulary: path)  // checked
-        let merges = try merges(of: path)
-        let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
-        let letters = (printable + Array(256..<256 + 256 - printable.count)).map {
-            String(Character(Unicode.Scalar(UInt32($0))!))
-        }
-        let (start, end) = ("<|startoftext|>", "<|endoftext|>")
-        let pieces =
-            letters + letters.map { $0 + "</w>" } + merges.map { $0.filter { $0 != " " } } + [start, end]
+        let (merges, pieces) = (try merges(of: path), try pieces(of: path))
+        let (start, end) = (specials[0], specials[1])
         let vocabulary = JSON.object(
             Dictionary(uniqueKeysWithValues: pieces.enumerated().map { ($0.element, .integer($0.offset)) }))
         let special: JSON = [

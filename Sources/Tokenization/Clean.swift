@@ -22,7 +22,7 @@ public enum Clean {
 
     /// `" ".join(text.split())`
     public static func whitespace(_ text: String) -> String {
-        var out = String.UnicodeScalarView()
+        var out = ScalarText()
         var isPending = false
         for scalar in text.unicodeScalars {
             if isSpace(scalar) {
@@ -33,13 +33,13 @@ public enum Clean {
                 out.append(scalar)
             }
         }
-        return String(out)
+        return out.string
     }
 
     /// Python's str.lower: full case mapping, a final capital sigma to its final form.
     public static func lower(_ text: String) -> String {
         let scalars = Array(text.unicodeScalars)
-        var out = String.UnicodeScalarView()
+        var out = ScalarText()
         for (index, scalar) in scalars.enumerated() {
             if scalar.isASCII {
                 out.append(scalar.value >= 65 && scalar.value <= 90 ? Unicode.Scalar(scalar.value + 32)! : scalar)
@@ -49,7 +49,7 @@ public enum Clean {
                 out.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
             }
         }
-        return String(out)
+        return out.string
     }
 
     /// A cased letter before and none after, case-ignorable ones skipped.
@@ -61,7 +61,7 @@ public enum Clean {
 
     /// SigLIP's: underscores to spaces, ASCII punctuation deleted, lower case, spaces collapsed.
     public static func canonicalize(_ text: String) -> String {
-        var kept = String.UnicodeScalarView()
+        var kept = ScalarText()
         for scalar in text.unicodeScalars {
             if scalar == "_" {
                 kept.append(" ")
@@ -69,7 +69,7 @@ public enum Clean {
                 kept.append(scalar)
             }
         }
-        return whitespace(lower(String(kept)))
+        return whitespace(lower(kept.string))
     }
 
     private static func isASCIIAlphanumeric(_ scalar: Unicode.Scalar) -> Bool {
@@ -80,7 +80,7 @@ public enum Clean {
     public static func htmlUnescaped(_ text: String) -> String {
         guard text.unicodeScalars.contains("&") else { return text }
         let scalars = Array(text.unicodeScalars)
-        var out = String.UnicodeScalarView()
+        var out = ScalarText()
         var index = 0
         while index < scalars.count {
             guard scalars[index] == "&", let (value, end) = reference(scalars, index + 1) else {
@@ -91,7 +91,7 @@ public enum Clean {
             out.append(contentsOf: value.unicodeScalars)
             index = end
         }
-        return String(out)
+        return out.string
     }
 
     /// The reference that begins after the ampersand: what it stands for and where it ends.
@@ -102,7 +102,7 @@ public enum Clean {
         while end < text.count, end - start < 32, !"\t\n\u{0C} <&#;".unicodeScalars.contains(text[end]) { end += 1 }
         guard end > start else { return nil }
         if end < text.count, text[end] == ";" { end += 1 }
-        func name(_ end: Int) -> String { String(String.UnicodeScalarView(text[start..<end])) }
+        func name(_ end: Int) -> String { String(scalars: text[start..<end]) }
         if let value = HTMLEntities.table[name(end)] { return (value, end) }
         for shorter in stride(from: end - 1, to: start + 1, by: -1) {
             if let value = HTMLEntities.table[name(shorter)] { return (value, shorter) }

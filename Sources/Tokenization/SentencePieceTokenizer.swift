@@ -76,7 +76,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
         let arguments = [
             "--input=\(input)", "--model_prefix=\(prefix)", "--vocab_size=\(vocabularySize)", "--model_type=unigram",
             "--pad_id=0", "--eos_id=1", "--unk_id=2", "--bos_id=-1", "--character_coverage=1.0", "--num_threads=1",
-            "--hard_vocab_limit=false", "--minloglevel=2", "--input_sentence_size=200000",
+            "--hard_vocab_limit=false", "--minloglevel=2", "--max_sentence_length=100000000", "--input_sentence_size=0",
             "--shuffle_input_sentence=false", "--normalization_rule_name=identity",
         ]
         var message = [CChar](repeating: 0, count: 200)

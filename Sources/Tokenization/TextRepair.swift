@@ -18,7 +18,7 @@ public enum TextRepair {
             if scalar == "\n" { finishLine() }
         }
         if !line.isEmpty { finishLine() }
-        return String(String.UnicodeScalarView(out))
+        return String(scalars: out)
     }
 
     /// Every repair in turn until nothing changes any more.
@@ -98,7 +98,7 @@ public enum TextRepair {
                 || ("0"..."9").contains(text[end])
         { end += 1 }
         guard end > first, end < text.count, text[end] == ";" else { return nil }
-        let name = String(String.UnicodeScalarView(text[(start + 1)...end]))
+        let name = String(scalars: text[(start + 1)...end])
         if let value = HTMLEntities.table[name] ?? capitals[name] { return (value, end + 1) }
         guard name.hasPrefix("#") else { return nil }
         let value = Clean.htmlUnescaped("&" + name)
@@ -176,6 +176,6 @@ public enum TextRepair {
     /// Unicode's normal form C.
     private static func composed(_ text: [Unicode.Scalar]) -> [Unicode.Scalar] {
         if text.allSatisfy({ $0.value < 0x300 }) { return text }
-        return Array(String(String.UnicodeScalarView(text)).precomposedStringWithCanonicalMapping.unicodeScalars)
+        return Array(String(scalars: text).precomposedStringWithCanonicalMapping.unicodeScalars)
     }
 }

@@ -91,7 +91,7 @@ public struct WordPieceTokenizer: Tokenizer {
     /// The longest piece that begins the word, then the longest that continues it; unknown when there is none.
     private func pieces(_ word: [Unicode.Scalar]) -> [Int32] {
         guard word.count <= Self.longestWord else { return [unknown] }
-        func text(_ range: Range<Int>) -> [UInt8] { Array(String(String.UnicodeScalarView(word[range])).utf8) }
+        func text(_ range: Range<Int>) -> [UInt8] { Array(String(scalars: word[range]).utf8) }
         if let whole = ids[text(0..<word.count)] { return [whole] }
         var found: [Int32] = []
         var begin = 0
@@ -107,28 +107,25 @@ public struct WordPieceTokenizer: Tokenizer {
         return found
     }
 
-    private func normalized(_ part: ArraySlice<Unicode.Scalar>) -> String.UnicodeScalarView {
-        var kept = String.UnicodeScalarView()
+    private func normalized(_ part: ArraySlice<Unicode.Scalar>) -> [Unicode.Scalar] {
+        var kept: [Unicode.Scalar] = []
         for scalar in part where scalar.value != 0 && scalar.value != 0xFFFD && !Self.isControl(scalar) {
             if scalar.properties.isWhitespace {
                 kept.append(" ")
             } else if Self.isChinese(scalar) {
-                kept.append(contentsOf: [" ", scalar, " "])
+                kept += [" ", scalar, " "]
             } else {
                 kept.append(scalar)
             }
         }
         guard isUncased else { return kept }
-        var lower = String.UnicodeScalarView()
-        let isASCII = kept.allSatisfy(\.isASCII)
-        for scalar in isASCII ? kept : String(kept).decomposedStringWithCanonicalMapping.unicodeScalars {
-            if isASCII {
-                lower.append((65...90).contains(scalar.value) ? Unicode.Scalar(scalar.value + 32)! : scalar)
-            } else if scalar.properties.generalCategory != .nonspacingMark {
-                lower.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars)
-            }
+        guard !kept.allSatisfy(\.isASCII) else {
+            return kept.map { (65...90).contains($0.value) ? Unicode.Scalar($0.value + 32)! : $0 }
         }
-        return lower
+        return String(scalars: kept).decomposedStringWithCanonicalMapping.unicodeScalars.flatMap { scalar in
+            scalar.properties.generalCategory == .nonspacingMark
+                ? [] : Array(scalar.properties.lowercaseMapping.unicodeScalars)
+        }
     }
 
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {

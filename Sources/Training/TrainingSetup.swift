@@ -58,6 +58,16 @@ public struct TrainingSetup {
         }
     }
 
+    /// Opens what the run evaluates on, so that a dry run finds what is missing there.
+    ///
+    /// - Returns: what a person should know of it
+    public func checkHeldOut() throws -> [String] {
+        _ = try ValidationLoss(recipe, self)
+        return try recipe.evaluations.flatMap {
+            try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images).set.notes
+        }
+    }
+
     /// A new model, or the one that `init_from` names.
     ///
     /// - Returns: also what a person should know of how it starts

@@ -38,11 +38,19 @@ struct ValidationLoss {
         plan.size = min(plan.size, order.count)
         self.plan = plan
         tokenizer = setup.tokenizer
+        // Of a small set every pair counts: whether two can be used is known before the run begins.
+        guard order.count <= setup.plan.size else { return }
+        let batches = try Batcher(order, plan, tokenizer: tokenizer)
+        defer { batches.stop() }
+        let usable = try batches.nextOfEpoch()?.count ?? 0
+        guard usable >= 2 else { throw Self.tooFew(usable, place, batches.faults.summary) }
     }
 
-    private static func tooFew(_ count: Int, _ place: String) -> Failure {
+    private static func tooFew(_ count: Int, _ place: String, _ faults: String = "") -> Failure {
         Failure(
-            .badData, "validation.shards: \(place)", "\(count) usable pairs: the loss of fewer than 2 says nothing",
+            .badData, "validation.shards: \(place)",
+            "\(count) usable pairs: the loss of fewer than 2 says nothing"
+                + (faults.isEmpty ? "" : "; left out: \(faults)"),
             remedy: "Hold out more pairs, or take validation out of the recipe")
     }
 

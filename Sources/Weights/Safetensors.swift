@@ -85,6 +85,9 @@ public struct Safetensors: Sendable {
             Failure(.badData, path, problem, remedy: "The file is damaged or is no safetensors file")
         }
         guard file.length >= 8 else { throw bad("only \(file.length) bytes long") }
+        if try file.read(0, min(40, file.length)).starts(with: Data("version https://git-lfs".utf8)) {
+            throw Failure(.badData, path, "is a Git LFS pointer, not the file", remedy: "Fetch it: git lfs pull")
+        }
         let length = try file.read(0, 8).withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
         guard length <= UInt64(file.length - 8), length <= 100_000_000 else {
             throw bad("the header is said to take \(length) bytes, the file has \(file.length)")

@@ -46,7 +46,8 @@ import Testing
                 try? Files.remove(folder + "/data")
                 try pictures(folders.map { "data/\($0)/x.jpg" }, in: folder)
                 try AtomicFile.write(
-                    (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(separator: "\n"),
+                    (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(
+                        separator: "\n"),
                     to: folder + "/task.yaml")
                 let set = try EvaluationSet(folder + "/data", task: EvaluationTask(folder + "/task.yaml"))
                 return (set.items.flatMap(\.classes), set.notes.joined(separator: "\n"))
@@ -56,7 +57,8 @@ import Testing
             #expect(try classes(["dog"], animals).classes == [2])
             let ids = "wordnet_ids: [n00000003, n00000001, n00000002]"
             #expect(try classes(["n00000001", "n00000003"], animals, ids).classes == [1, 0])
-            #expect(try classes(["2", "10", "0"], "classnames: [a, b, c, d, e, f, g, h, i, j, k]").classes == [0, 2, 10])
+            #expect(
+                try classes(["2", "10", "0"], "classnames: [a, b, c, d, e, f, g, h, i, j, k]").classes == [0, 2, 10])
             #expect(try classes(["1", "2", "3"], animals).classes == [0, 1, 2])
             let (order, note) = try classes(["x", "y", "z"], animals)
             #expect(order == [0, 1, 2] && note.contains("WARNING") && note.contains("x = \"polar bear\""))
@@ -69,7 +71,8 @@ import Testing
     @Test("Every image below a class folder counts, others are told, and an empty class is an error")
     func depth() throws {
         try Places.withFolder { folder in
-            try pictures(["d/a/1.jpg", "d/a/sub/deep/2.PNG", "d/b/3.gif", "d/loose.jpg", "d/a/._1.jpg", "d/a/n.txt"], in: folder)
+            try pictures(
+                ["d/a/1.jpg", "d/a/sub/deep/2.PNG", "d/b/3.gif", "d/loose.jpg", "d/a/._1.jpg", "d/a/n.txt"], in: folder)
             let task = try task(folder, "classnames: [a, b]")
             let set = try EvaluationSet(folder + "/d", task: task)
             #expect(set.items.map(\.key) == ["a/1", "a/sub/deep/2", "b/3"])

@@ -143,9 +143,15 @@ struct FormatTests {
         try Places.withFolder { folder in
             try AtomicFile.write(
                 "{\"images\": [{\"id\": 1, \"file_name\": \"a.jpg\"}, {\"id\": \"x\", \"file_name\": \"b.jpg\"}],"
-                    + "\"annotations\": [{\"image_id\": \"x\", \"caption\": \"b\"}]}", to: folder + "/c.json")
+                    + "\"annotations\": [{\"image_id\": \"x\", \"caption\": \"b\"}, {\"image_id\": \"x\", \"caption\": \" \"},"
+                    + "{\"image_id\": 7, \"caption\": \"nobody\"}, {\"image_id\": 1, \"caption\": null}]}",
+                to: folder + "/c.json")
             let file = try COCOCaptions(folder + "/c.json", split: nil)
-            #expect(file.images.map(\.file) == ["b.jpg"] && file.withoutCaptions == 1)
+            #expect(file.images.map(\.captions) == [["b"]] && file.withoutCaptions == 1)
+            #expect(
+                file.leftOut.counts == [
+                    "empty caption": 1, "caption of no image": 1, "annotation without a caption": 1,
+                ])
             let image = { (name: String, split: String) in
                 "{\"filename\": \"\(name)\", \"split\": \"\(split)\", \"sentences\": [{\"raw\": \"c\"}]}"
             }
@@ -153,9 +159,10 @@ struct FormatTests {
                 "{\"images\": [\(image("a", "train")), \(image("b", "restval")), \(image("c", "val"))]}",
                 to: folder + "/k.json")
             #expect(throws: Failure.self) { try COCOCaptions(folder + "/k.json", split: nil) }
+            #expect(throws: Failure.self) { try COCOCaptions(folder + "/c.json", split: "train") }
             let both = try COCOCaptions(folder + "/k.json", split: "train+restval")
             #expect(both.images.map(\.file) == ["a", "b"])
-            #expect(both.split == "train+restval; not taken: val (1 images)")
+            #expect(both.split == "train+restval (not taken: val (1 images))")
         }
     }
 
@@ -226,6 +233,8 @@ struct FormatTests {
         #expect(ids.count > 1000 && Set(ids[10..<ids.count - 10]).count <= 4)
         let start = ContinuousClock.now
         let row = tokenizer.row(String(repeating: "qxzjk", count: 20_000), contextLength: 77)
+        // As with spaces of any kind and letters that are not ASCII.
+        _ = tokenizer.row(String(repeating: "\u{E9} \u{4E2D}", count: 50_000), contextLength: 77)
         let chain = tokenizer.row("&" + String(repeating: "amp;", count: 25_000) + "lt;b", contextLength: 77)
         #expect(row.count == 77 && chain.count == 77)
         #expect(chain == tokenizer.row("&amp;lt;b", contextLength: 77))

@@ -101,7 +101,9 @@ import Weights
             }
             func isSame() throws -> Bool {
                 let read = try ModelFolder(folder).load(on: original.device)
-                return read.state.allSatisfy { $0.value.floats == ($0.name == "logit_bias" ? [0] : values[$0.name]!.floats) }
+                return read.state.allSatisfy {
+                    $0.value.floats == ($0.name == "logit_bias" ? [0] : values[$0.name]!.floats)
+                }
             }
             let unbiased = names.filter { $0 != "logit_bias" }
             try write(unbiased, to: whole, prefix: "module.")
@@ -125,7 +127,8 @@ import Weights
     @Test("A model whose tokenizer is not known encodes images, and refuses texts")
     func tokenizers() throws {
         try Places.withFolder { folder in
-            let config = Self.clip.setting("text_cfg", to: (Self.clip["text_cfg"] ?? .null).setting("vocab_size", to: 49500))
+            let config = Self.clip.setting(
+                "text_cfg", to: (Self.clip["text_cfg"] ?? .null).setting("vocab_size", to: 49500))
             try ModelFolder.write(model(config), preprocess: [:], to: folder)
             let loaded = try LoadedModel(folder, on: CPUDevice())
             let failure = #expect(throws: Failure.self) { try loaded.encode(texts: ["a"]) }

@@ -80,7 +80,7 @@ struct BenchTokenize: DiptychCommand {
     }
 
     func execute() throws {
-        let lines = String(decoding: try readFile(input), as: UTF8.self).split(separator: "\n").map(String.init)
+        let lines = try TextLines.read(input).filter { !$0.isEmpty }
         guard !lines.isEmpty else { throw Failure(.badData, input, "holds no captions") }
         let tokenizer = try TokenizerCard(tokenizer).load()
         var tokens = 0

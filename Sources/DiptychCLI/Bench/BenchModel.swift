@@ -34,7 +34,7 @@ struct BenchModel: ParsableArguments {
             guard tokenizer.vocabularySize <= vocabulary else {
                 throw Failure(.badData, config, "has a smaller vocabulary than \(self.tokenizer)")
             }
-            let lines = String(decoding: try readFile(captions), as: UTF8.self).split(separator: "\n").map(String.init)
+            let lines = try TextLines.read(captions).filter { !$0.isEmpty }
             guard !lines.isEmpty else { throw Failure(.badData, captions, "holds no captions") }
             return (0..<batches).map { batch in
                 let ids = (0..<size).flatMap {

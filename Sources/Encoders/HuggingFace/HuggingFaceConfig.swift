@@ -31,33 +31,33 @@ enum HuggingFaceConfig {
     private static func clip(_ config: JSON, _ image: Reader, _ text: Reader, path: String) throws -> JSON {
         let activation = try image.activation(default: "quick_gelu")
         let textActivation = try text.activation(default: "quick_gelu")
-        let width = image.integer("hidden_size", 768)
-        let heads = image.integer("num_attention_heads", 12)
+        let width = try image.integer("hidden_size", 768)
+        let heads = try image.integer("num_attention_heads", 12)
         guard heads > 0, width > 0, width % heads == 0 else {
             throw Failure(.badData, path, "\(image.section).num_attention_heads does not divide hidden_size")
         }
         var vision: [String: JSON] = [
-            "image_size": image["image_size"] ?? 224, "layers": .integer(image.integer("num_hidden_layers", 12)),
+            "image_size": image["image_size"] ?? 224, "layers": .integer(try image.integer("num_hidden_layers", 12)),
             "width": .integer(width), "head_width": .integer(width / heads),
-            "patch_size": .integer(image.integer("patch_size", 32)),
-            "mlp_ratio": image.mlpRatio(width, image.integer("intermediate_size", 3072)),
+            "patch_size": .integer(try image.integer("patch_size", 32)),
+            "mlp_ratio": image.mlpRatio(width, try image.integer("intermediate_size", 3072)),
         ]
-        let textWidth = text.integer("hidden_size", 512)
+        let textWidth = try text.integer("hidden_size", 512)
         var words: [String: JSON] = [
-            "context_length": .integer(text.integer("max_position_embeddings", 77)),
-            "vocab_size": .integer(text.integer("vocab_size", 49408)), "width": .integer(textWidth),
-            "heads": .integer(text.integer("num_attention_heads", 8)),
-            "layers": .integer(text.integer("num_hidden_layers", 12)),
-            "mlp_ratio": text.mlpRatio(textWidth, text.integer("intermediate_size", 2048)),
+            "context_length": .integer(try text.integer("max_position_embeddings", 77)),
+            "vocab_size": .integer(try text.integer("vocab_size", 49408)), "width": .integer(textWidth),
+            "heads": .integer(try text.integer("num_attention_heads", 8)),
+            "layers": .integer(try text.integer("num_hidden_layers", 12)),
+            "mlp_ratio": text.mlpRatio(textWidth, try text.integer("intermediate_size", 2048)),
         ]
         // With the id 2, which older files carry by mistake, transformers reads at the largest id.
-        let end = text.integer("eos_token_id", 49407)
-        if end != 2, end != text.integer("vocab_size", 49408) - 1 {
+        let end = try text.integer("eos_token_id", 49407)
+        if try end != 2 && end != text.integer("vocab_size", 49408) - 1 {
             words["pool_type"] = "eos"
             words["eos_id"] = .integer(end)
         }
         for (reader, isImage) in [(image, true), (text, false)] {
-            let epsilon = reader["layer_norm_eps"]?.number ?? 1e-5
+            let epsilon = try reader.number("layer_norm_eps", 1e-5)
             guard epsilon != 1e-5 else { continue }
             if isImage {
                 vision["norm_kwargs"] = ["eps": .number(epsilon)]
@@ -81,8 +81,8 @@ enum HuggingFaceConfig {
     }
 
     private static func siglip(_ config: JSON, _ image: Reader, _ text: Reader, path: String) throws -> JSON {
-        let width = image.integer("hidden_size", 768)
-        let textWidth = text.integer("hidden_size", 768)
+        let width = try image.integer("hidden_size", 768)
+        let textWidth = try text.integer("hidden_size", 768)
         let embedWidth = text["projection_size"]?.integer ?? textWidth
         guard embedWidth == width else {
             throw Failure(.badData, path, "text_config.projection_size is not the image tower's width, \(width)")
@@ -90,15 +90,15 @@ enum HuggingFaceConfig {
         guard image["vision_use_head"]?.bool ?? true else {
             throw Failure(.badData, path, "vision_config.vision_use_head: a tower without its pooling head is not read")
         }
-        let epsilons = [image, text].map { $0["layer_norm_eps"]?.number ?? 1e-6 }
+        let epsilons = try [image, text].map { try $0.number("layer_norm_eps", 1e-6) }
         guard epsilons == [1e-6, 1e-6] else {
             throw Failure(.badData, path, "layer_norm_eps \(epsilons) is not SigLIP's 1e-6")
         }
         let patch = try image.positive("patch_size", 16)
-        let side = image.integer("image_size", 224)
-        let layers = image.integer("num_hidden_layers", 12)
-        let heads = image.integer("num_attention_heads", 12)
-        let mlpWidth = image.integer("intermediate_size", 3072)
+        let side = try image.integer("image_size", 224)
+        let layers = try image.integer("num_hidden_layers", 12)
+        let heads = try image.integer("num_attention_heads", 12)
+        let mlpWidth = try image.integer("intermediate_size", 3072)
         let size: (name: String, layers: Int, heads: Int, ratio: Double) =
             switch width {
             case 1024: ("large", 24, 16, 4)
@@ -125,11 +125,11 @@ enum HuggingFaceConfig {
             }
         let registeredSide = sides.contains(side) ? side : sides[0]
         var words: [String: JSON] = [
-            "context_length": .integer(text.integer("max_position_embeddings", 64)),
-            "vocab_size": .integer(text.integer("vocab_size", 32000)), "width": .integer(textWidth),
-            "heads": .integer(text.integer("num_attention_heads", 12)),
-            "layers": .integer(text.integer("num_hidden_layers", 12)),
-            "mlp_ratio": text.mlpRatio(textWidth, text.integer("intermediate_size", 3072)), "no_causal_mask": true,
+            "context_length": .integer(try text.integer("max_position_embeddings", 64)),
+            "vocab_size": .integer(try text.integer("vocab_size", 32000)), "width": .integer(textWidth),
+            "heads": .integer(try text.integer("num_attention_heads", 12)),
+            "layers": .integer(try text.integer("num_hidden_layers", 12)),
+            "mlp_ratio": text.mlpRatio(textWidth, try text.integer("intermediate_size", 3072)), "no_causal_mask": true,
             "proj_bias": true, "pool_type": "last", "norm_kwargs": ["eps": 1e-6],
             "tokenizer_kwargs": ["clean": "canonicalize"],
         ]
@@ -221,10 +221,24 @@ enum HuggingFaceConfig {
         }
 
         subscript(key: String) -> JSON? { json?[key].flatMap { $0.isNull ? nil : $0 } }
-        func integer(_ key: String, _ fallback: Int) -> Int { self[key]?.integer ?? fallback }
+        func integer(_ key: String, _ fallback: Int) throws -> Int {
+            guard let value = self[key] else { return fallback }
+            guard let number = value.integer else {
+                throw Failure(.badData, path, "\(section).\(key): needs an integer, has \(value.text())")
+            }
+            return number
+        }
+
+        func number(_ key: String, _ fallback: Double) throws -> Double {
+            guard let value = self[key] else { return fallback }
+            guard let number = value.number, number.isFinite else {
+                throw Failure(.badData, path, "\(section).\(key): needs a number, has \(value.text())")
+            }
+            return number
+        }
 
         func positive(_ key: String, _ fallback: Int) throws -> Int {
-            let value = integer(key, fallback)
+            let value = try integer(key, fallback)
             guard value > 0 else { throw Failure(.badData, path, "\(section).\(key): \(value) is not positive") }
             return value
         }

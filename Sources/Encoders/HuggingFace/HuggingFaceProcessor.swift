@@ -22,8 +22,16 @@ struct HuggingFaceProcessor {
     init(folder: String, side: (height: Int, width: Int), isSigLIP: Bool) throws {
         let nested = folder + "/processor_config.json"
         let own = folder + "/" + HuggingFaceFolder.preprocessName
-        let inside = Files.exists(nested) ? try JSON(file: nested)["image_processor"] : nil
-        if let inside, inside.object != nil {  // transformers 5 writes them here, and looks here first
+        let whole = Files.exists(nested) ? try JSON(file: nested) : nil
+        let inside = whole?["image_processor"].flatMap { $0.isNull ? nil : $0 }
+        if let whole, inside?.object == nil, inside != nil || !Files.exists(own) {
+            throw Failure(
+                .badData, nested,
+                "image_processor: "
+                    + (inside.map { "\($0.text()) is no object" } ?? "is missing; there are "
+                        + (whole.object ?? [:]).keys.sorted().joined(separator: ", ")))
+        }
+        if let inside {  // transformers 5 writes them here, and looks here first
             self = try HuggingFaceProcessor(inside, path: nested, side: side, isSigLIP: isSigLIP)
         } else if Files.exists(own) {
             self = try HuggingFaceProcessor(JSON(file: own), path: own, side: side, isSigLIP: isSigLIP)
@@ -81,7 +89,9 @@ struct HuggingFaceProcessor {
         let isNormalized = try flag("do_normalize", true)
         func triple(_ key: String, _ fallback: JSON) throws -> JSON {
             guard let found = value(key) else { return fallback }
-            guard found.array?.compactMap(\.number).count == 3 else { throw refuse(key, "three numbers are needed") }
+            guard let numbers = found.array?.map(\.number), numbers.count == 3, !numbers.contains(nil) else {
+                throw refuse(key, "three numbers are needed")
+            }
             return found
         }
         let filter: String
@@ -91,7 +101,11 @@ struct HuggingFaceProcessor {
         default: throw refuse("resample", "only bilinear (2) and bicubic (3) are built")
         }
         let isSquashed = try Self.isSquashed(value("size"), side, isSigLIP, refuse)
-        if !isSigLIP {
+        if isSigLIP {
+            guard try !flag("do_center_crop", false) else {
+                throw refuse("do_center_crop", "SigLIP's images are not cut")
+            }
+        } else {
             if try flag("do_center_crop", true) {
                 try Self.requireCrop(value("crop_size"), side, refuse)
             } else if !isSquashed {

@@ -62,12 +62,13 @@ static void planes(const uint8_t *pixels, int width, int height) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
-    if (count < 9) return -1;
-    // Two bytes a side, mostly small: a resize of thousands of pixels tells no more than one of dozens.
-    int sides[4];
-    for (int i = 0; i < 4; i++) sides[i] = 1 + (bytes[2 * i] & 63) * (bytes[2 * i + 1] % 32 == 31 ? 9 : 1);
-    int width = sides[0], height = sides[1], new_width = sides[2], new_height = sides[3], is_cubic = bytes[8] & 1;
-    uint8_t *in = picture(bytes + 9, count - 9, (size_t)width * (size_t)height);
+    if (count < 6) return -1;
+    // Small sides, one of them perhaps long: a resize of a million pixels tells no more than one of thousands.
+    int sides[4], is_cubic = bytes[4] & 1;
+    for (int i = 0; i < 4; i++) sides[i] = 1 + (bytes[i] & 31);
+    sides[bytes[4] >> 1 & 3] += 2 * bytes[5];
+    int width = sides[0], height = sides[1], new_width = sides[2], new_height = sides[3];
+    uint8_t *in = picture(bytes + 6, count - 6, (size_t)width * (size_t)height);
     uint8_t *wide = malloc((size_t)new_width * (size_t)height * 3);
     uint8_t *out = malloc((size_t)new_width * (size_t)new_height * 3);
     uint8_t *scratch = malloc(24 * (size_t)(width + new_width));
