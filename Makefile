@@ -32,7 +32,7 @@ cases: build
 # Mutated inputs to every reader, for SECONDS in all.
 SECONDS ?= 60
 fuzz: setup
-	scripts/fuzz $(SECONDS)
+	scripts/fuzz --seconds $(SECONDS)
 
 # The golden values under Tests/Goldens, made by the peers themselves.
 goldens: peers-environment

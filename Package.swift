@@ -75,6 +75,7 @@ let package = Package(
             name: "DiptychCLI",
             dependencies: everyModule + [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
         .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search"),
+        .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver"),
         .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit"),
     ]
         + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "JourneyTests"].map {

@@ -157,7 +157,7 @@ int cc_decode_bmp(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     bitmap bmp = {.bytes = bytes, .count = count};
     int status = read_header(&bmp, image);
     if (status != CC_OK) return status;
-    if ((status = cc_begin(image, bmp.width, bmp.height, limit)) != CC_OK) return status;
+    if ((status = cc_begin(image, bmp.width, bmp.height, limit, count)) != CC_OK) return status;
     for (size_t i = 0; i < bmp.entries; i++) {
         size_t at = bmp.palette + i * bmp.entry_size;
         if (at + 3 > count) break;

@@ -13,14 +13,21 @@ void cc_admit(cc_image *image, int64_t pixels) {
     if (image->admit) image->admit(image->context, pixels);
 }
 
-int cc_begin(cc_image *image, int64_t width, int64_t height, int64_t limit) {
+int cc_check(cc_image *image, int64_t width, int64_t height, int64_t limit, size_t count) {
+    const char *why = NULL;
+    if (width > limit || height > limit || width * height > limit) why = "pixels";
+    else if (width > 1000 * height || height > 1000 * width) why = "pixels, one side over 1,000 times the other";
+    else if (width * height > (16 << 20) && width * height / 1000 > (int64_t)count) why = "pixels, over 1,000 a byte of the file";
+    if (!why) return CC_OK;
+    snprintf(image->message, sizeof image->message, "%lldx%lld %s", (long long)width, (long long)height, why);
+    return CC_TOO_LARGE;
+}
+
+int cc_begin(cc_image *image, int64_t width, int64_t height, int64_t limit, size_t count) {
     image->pixels = image->extra = NULL;
     image->kind = CC_RGB;
     memset(image->palette, 0, sizeof image->palette);
-    if (width > limit || height > limit || width * height > limit) {
-        snprintf(image->message, sizeof image->message, "%lldx%lld pixels", (long long)width, (long long)height);
-        return CC_TOO_LARGE;
-    }
+    if (cc_check(image, width, height, limit, count) != CC_OK) return CC_TOO_LARGE;
     cc_admit(image, width * height);
     image->width = (int)width;
     image->height = (int)height;

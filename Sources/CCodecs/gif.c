@@ -83,7 +83,7 @@ int cc_decode_gif(const uint8_t *bytes, size_t count, int64_t limit, int as_open
         status = cc_fail(image, in.at >= count ? CC_TRUNCATED : CC_DAMAGED, "no frame");
     int64_t right = (int64_t)gif->Image.Left + gif->Image.Width, below = (int64_t)gif->Image.Top + gif->Image.Height;
     if (status == CC_OK)
-        status = cc_begin(image, right > gif->SWidth ? right : gif->SWidth, below > gif->SHeight ? below : gif->SHeight, limit);
+        status = cc_begin(image, right > gif->SWidth ? right : gif->SWidth, below > gif->SHeight ? below : gif->SHeight, limit, count);
     if (status == CC_OK) {
         const ColorMapObject *map = find_palette(gif);
         set_palette(map, image->palette);

@@ -106,9 +106,8 @@ int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shorte
     jpeg_mem_src(&info, bytes, (unsigned long)count);
     info.src->fill_input_buffer = at_end;
     jpeg_read_header(&info, TRUE);
-    if ((int64_t)info.image_width * info.image_height > limit) {
+    if (cc_check(image, info.image_width, info.image_height, limit, count) != CC_OK) {
         jpeg_destroy_decompress(&info);
-        snprintf(image->message, 200, "%ux%u pixels", info.image_width, info.image_height);
         return CC_TOO_LARGE;
     }
     cc_admit(image, (int64_t)info.image_width * info.image_height);

@@ -59,8 +59,7 @@ int cc_decode_png(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     png_read_info(png, info);
     png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);  // PIL decodes pixels with a wrong checksum
     png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-    if ((int64_t)width * height > limit) {
-        snprintf(image->message, 200, "%ux%u pixels", (unsigned)width, (unsigned)height);
+    if (cc_check(image, width, height, limit, count) != CC_OK) {
         source.code = CC_TOO_LARGE;
         png_destroy_read_struct(&png, &info, NULL);
         return source.code;

@@ -49,7 +49,7 @@ int cc_decode_pnm(const uint8_t *bytes, size_t count, int64_t limit, int as_open
     int64_t width = number(&in), height = number(&in);
     int64_t most = type == 1 || type == 4 ? 1 : number(&in);
     if (width <= 0 || height <= 0 || most <= 0 || most > 65535) return cc_fail(image, CC_DAMAGED, "damaged PPM header");
-    int status = cc_begin(image, width, height, limit);
+    int status = cc_begin(image, width, height, limit, count);
     if (status != CC_OK) return status;
     int channels = type == 3 || type == 6 ? 3 : 1;
     int is_wide_grey = channels == 1 && most > 255;

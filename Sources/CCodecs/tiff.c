@@ -285,7 +285,7 @@ static int decode(TIFF *tiff, int64_t limit, int as_opened, cc_image *image) {
     int status = read_page(tiff, &page, image);
     if (status != CC_OK) return status;
     if (page.width == 0 || page.height == 0) return cc_fail(image, CC_DAMAGED, "no pixels");
-    if ((status = cc_begin(image, page.width, page.height, limit)) != CC_OK) return status;
+    if ((status = cc_begin(image, page.width, page.height, limit, (size_t)size_of(TIFFClientdata(tiff)))) != CC_OK) return status;
     int is_cmyk = page.photometric == PHOTOMETRIC_SEPARATED, is_grey16 = page.bits == 16 && page.photometric <= PHOTOMETRIC_MINISBLACK;
     if (as_opened && page.has_alpha) image->kind = CC_ALPHA;
     if (as_opened && is_grey16) image->kind = CC_GREY16;

@@ -13,7 +13,8 @@ static int decode_first_frame(const uint8_t *bytes, size_t count, int64_t limit,
     if (!demuxer) return cc_fail(image, CC_TRUNCATED, "the file ends early or is damaged");
     int64_t width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH), height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
     WebPDemuxDelete(demuxer);
-    int status = cc_begin(image, width, height, limit);
+    // libwebp's animation decoder keeps two canvases of four bytes a pixel beside ours.
+    int status = cc_begin(image, width, height, limit / 4, count);
     if (status != CC_OK) return status;
     WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, NULL);
     uint8_t *frame = NULL;
@@ -43,7 +44,7 @@ int cc_decode_webp(const uint8_t *bytes, size_t count, int64_t limit, int as_ope
     if (found == VP8_STATUS_NOT_ENOUGH_DATA) return cc_fail(image, CC_TRUNCATED, "the file ends early");
     if (found != VP8_STATUS_OK) return cc_fail(image, CC_DAMAGED, "damaged WebP stream");
     if (features.has_animation) return decode_first_frame(bytes, count, limit, as_opened, features.has_alpha, image);
-    int status = cc_begin(image, features.width, features.height, limit);
+    int status = cc_begin(image, features.width, features.height, limit, count);
     if (status != CC_OK) return status;
     size_t stride = (size_t)features.width * 3;
     if (!WebPDecodeRGBInto(bytes, count, image->pixels, stride * (size_t)features.height, (int)stride))

@@ -186,6 +186,9 @@ extension TextShape {
             throw cfg.wrong("hf_proj_type", "without a projection embed_dim must be \(encoder.blocks.width)")
         }
         padding = config["pad_token_id"]?.integer ?? 0
+        guard (0..<encoder.vocabulary).contains(padding) else {
+            throw cfg.wrong("hf_config", "pad_token_id \(padding) is no id of the vocabulary")
+        }
         sentence = SentenceTowerShape(
             encoder: encoder,
             pooling: try cfg.choice(

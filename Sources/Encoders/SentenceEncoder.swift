@@ -16,7 +16,10 @@ public struct SentenceShape: Sendable, Equatable {
     public init(_ config: JSON, path: String) throws {
         func integer(_ key: String, _ fallback: Int) throws -> Int {
             guard let value = config[key] else { return fallback }
-            guard let number = value.integer, number > 0 else { throw Failure(.badData, path, "\(key): needs a count") }
+            let most = key == "vocab_size" ? 100_000_000 : key == "num_hidden_layers" ? 1000 : 1 << 20
+            guard let number = value.integer, (1...most).contains(number) else {
+                throw Failure(.badData, path, "\(key): needs a count of at most \(most)")
+            }
             return number
         }
         guard config["model_type"]?.string == "bert" else {

@@ -45,8 +45,15 @@ public struct Assignment: Sendable {
     /// - Throws: `Failure(.badData)` when the file is no assignment.
     public init(file path: String) throws {
         let file = try Safetensors(path)
-        fine = try file.integers("fine").map { Int32($0) }
-        expert = try file.integers("expert").map { Int32($0) }
+        func column(_ name: String) throws -> [Int32] {
+            try file.integers(name).map { number in
+                guard let value = Int32(exactly: number) else {
+                    throw Failure(.badData, path, "tensor \(name) holds \(number), no number of a cluster or expert")
+                }
+                return value
+            }
+        }
+        (fine, expert) = (try column("fine"), try column("expert"))
         guard let samples = file.metadata["samples"], fine.count == expert.count else {
             throw Failure(.badData, path, "is no assignment of samples to experts")
         }

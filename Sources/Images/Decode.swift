@@ -142,10 +142,6 @@ struct Decoded {
         share = held.share
         isPart = image.is_part != 0
         (width, height, kind) = (Int(image.width), Int(image.height), Int(image.kind))
-        // Resizing the shortest side of a thread of pixels would need gigabytes.
-        guard max(width, height) <= 1000 * min(width, height) else {
-            throw ImageFault(reason: .tooLarge, detail: "one side is over 1,000 times the other, \(width)x\(height)")
-        }
         let count = width * height
         pixels = Self.taken(image.pixels, count * 3)
         extra = Array(

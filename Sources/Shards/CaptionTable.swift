@@ -44,7 +44,8 @@ struct CaptionTable {
         }
         let (image, caption) = (try column(imageKey), try column(captionKey))
         let written = lines.dropFirst().filter { line in
-            line.cells.count > 1 || !line.cells[0].allSatisfy { $0 == 0x20 || $0 == 0x09 }  // pandas passes over blank lines
+            // pandas passes over blank lines
+            line.cells.count > 1 || !line.cells[0].allSatisfy { $0 == 0x20 || $0 == 0x09 }
         }
         rows = try written.map { line in
             guard line.cells.count == header.count else {

@@ -155,7 +155,7 @@ public func expandShards(_ pattern: String) throws -> [String] {
         guard let first = Int(low), let last = Int(high), first >= 0, first <= last else {
             throw Failure(.usage, pattern, "{\(inside)} is no range", remedy: "Write {0000..0012}")
         }
-        guard (last - first + 1).multipliedReportingOverflow(by: rest.count).partialValue <= mostShards else {
+        guard last - first < mostShards, (last - first + 1) * rest.count <= mostShards else {
             throw Failure(.usage, pattern, "{\(inside)} names more than \(mostShards) shards")
         }
         words = (first...last).map { number in

@@ -66,6 +66,7 @@ struct TarReader {
         let type = header[header.startIndex + 156]
         let isFile = type == UInt8(ascii: "0") || type == 0 || type == UInt8(ascii: "7")
         let size = isFile ? longSize ?? written : written
+        guard (0...1 << 60).contains(size) else { throw bad("damaged tar header at byte \(offset)") }
         let start = offset + 512
         let ownName = longName ?? Self.name(header)
         // Links and folders may state a size that is not there.

@@ -107,7 +107,7 @@ public struct Safetensors: Sendable {
                 let offsets = value["data_offsets"]?.array?.compactMap(\.integer), offsets.count == 2
             else { throw bad("tensor \(name): dtype, shape or data_offsets is missing") }
             let element = FileElement(rawValue: type)
-            var count = element?.size ?? 0
+            var count = element?.size ?? 1
             for case let size in shape {
                 guard let size, size >= 0, case let (product, overflow) = count.multipliedReportingOverflow(by: size),
                     !overflow

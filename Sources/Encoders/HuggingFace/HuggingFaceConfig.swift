@@ -223,8 +223,8 @@ enum HuggingFaceConfig {
         subscript(key: String) -> JSON? { json?[key].flatMap { $0.isNull ? nil : $0 } }
         func integer(_ key: String, _ fallback: Int) throws -> Int {
             guard let value = self[key] else { return fallback }
-            guard let number = value.integer else {
-                throw Failure(.badData, path, "\(section).\(key): needs an integer, has \(value.text())")
+            guard let number = value.integer, (-1...1 << 32).contains(number) else {
+                throw Failure(.badData, path, "\(section).\(key): needs a count, has \(value.text())")
             }
             return number
         }
