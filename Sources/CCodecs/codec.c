@@ -17,7 +17,7 @@ int cc_check(cc_image *image, int64_t width, int64_t height, int64_t limit, size
     const char *why = NULL;
     if (width > limit || height > limit || width * height > limit) why = "pixels";
     else if (width > 1000 * height || height > 1000 * width) why = "pixels, one side over 1,000 times the other";
-    else if (width * height > (16 << 20) && width * height / 1000 > (int64_t)count) why = "pixels, over 1,000 a byte of the file";
+    else if (width * height > (32 << 20) && width * height / 2000 > (int64_t)count) why = "pixels, over 2,000 a byte of the file";
     if (!why) return CC_OK;
     snprintf(image->message, sizeof image->message, "%lldx%lld %s", (long long)width, (long long)height, why);
     return CC_TOO_LARGE;

@@ -60,7 +60,10 @@ struct ConfigReader {
 
     /// Positive integers.
     func integers(_ key: String, default fallback: [Int]) throws -> [Int] {
-        let values = try value(key, "a list of integers", fallback) { $0.array?.compactMap(\.integer) }
+        let values = try value(key, "a list of integers", fallback) { json in
+            let found = json.array?.map(\.integer)
+            return found?.contains(nil) == true ? nil : found?.compactMap { $0 }
+        }
         guard values.allSatisfy({ $0 > 0 && $0 <= 1 << 17 }) else { throw wrong(key, "must be in 1...\(1 << 17)") }
         return values
     }

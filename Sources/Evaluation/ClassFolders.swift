@@ -1,4 +1,5 @@
 import Support
+import Tokenization
 
 /// Which class of a task each folder of an ImageFolder is: by name, by WordNet id, by number, and only where none of these
 /// tells by position, which is said.
@@ -69,7 +70,7 @@ struct ClassFolders {
 
     /// Case, "_" and "-" apart.
     private static func plain(_ name: String) -> String {
-        String(name.lowercased().map { $0 == "_" || $0 == "-" ? " " : $0 }).trimmingWhiteSpace
+        Clean.trimmed(String(name.lowercased().map { $0 == "_" || $0 == "-" ? " " : $0 }))
     }
 
     /// Where each name stands; names that stand twice tell nothing.
@@ -91,11 +92,5 @@ struct ClassFolders {
 
     private static func number(_ name: String) -> Int? {
         name.utf8.allSatisfy { (48...57).contains($0) } ? Int(name) : nil
-    }
-}
-
-extension String {
-    fileprivate var trimmingWhiteSpace: String {
-        String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
     }
 }

@@ -50,11 +50,11 @@ public struct EvaluationTask: Sendable {
             wordNetIDs = ids.isEmpty ? [] : chosen.map { ids[$0] }
             labels = try section.optionalString("labels").map { name in
                 let file = try TextList.locate(name, section, "labels", beside: path)
-                let lists = try JSON(file: file).array?.map { $0.array?.compactMap(\.integer) }
-                guard let lists, !lists.contains(where: { $0 == nil }) else {
+                let lists = try JSON(file: file).array?.map { $0.array?.map(\.integer) }
+                guard let lists, lists.allSatisfy({ $0?.contains(nil) == false }) else {
                     throw section.wrong("labels", "\(file) is no list of lists of classes")
                 }
-                return lists.compactMap { $0 }
+                return lists.map { ($0 ?? []).compactMap { $0 } }
             }
             templates = try TextList.read(section, "templates", beside: path)
             if let bare = templates.first(where: { !$0.contains("{}") }) {

@@ -53,10 +53,11 @@ public enum TextList {
             return texts.compactMap { $0 }.map(withPlainPlace)
         }
         if parts.count == 1 { return try TextLines.read(file).filter { !$0.isEmpty }.map(withPlainPlace) }
-        guard let texts = try JSON(file: file)[parts[1]]?.array?.compactMap(\.string), !texts.isEmpty else {
-            throw section.wrong(key, "\(file) has no list \(parts[1])")
+        guard let texts = try JSON(file: file)[parts[1]]?.array?.map(\.string), !texts.isEmpty, !texts.contains(nil)
+        else {
+            throw section.wrong(key, "\(file) has no list of texts \(parts[1])")
         }
-        return texts.map(withPlainPlace)
+        return texts.compactMap { $0 }.map(withPlainPlace)
     }
 
     /// {c}, as CLIP_benchmark writes the place of a class name, is {}.

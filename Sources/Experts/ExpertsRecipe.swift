@@ -65,7 +65,7 @@ public struct ExpertsRecipe {
             restarts: try clusters.integer("restarts", default: 1, in: 1...1000),
             chunk: try clusters.integer("chunk", default: 4096, in: 1...largestCount),
             epsilon: try clusters.number("epsilon", default: 0.05, in: 0.01...100),
-            seed: UInt64(try clusters.integer("seed", default: 0)))
+            seed: UInt64(try clusters.integer("seed", default: 0, in: 0...Int.max)))
         guard experts <= fine.clusters else {
             throw top.wrong(
                 "experts", "\(experts) experts need as many fine clusters, clusters.fine is \(fine.clusters)")

@@ -72,7 +72,8 @@ public struct ExpertsReport {
                 + cell(audit["uniform"]?[name]?.number) + cell(audit["oracle"]?[name]?["value"]?.number)
                 + cell(audit["regret"]?[name]?.number) + "</tr>"
         }
-        let heads = alone.indices.map { "<th class=\"n\">expert \($0 < numbers.count ? numbers[$0] : $0)</th>" }.joined()
+        let heads = alone.indices.map { "<th class=\"n\">expert \($0 < numbers.count ? numbers[$0] : $0)</th>" }
+            .joined()
         return """
             <div class="card scroll" style="margin-top:12px"><table><tr><th>%</th><th class="n">ensemble</th><th class="n">95 % interval</th>\(heads)<th class="n">all alike</th><th class="n">oracle</th><th class="n">regret</th></tr>\(rows.joined())</table></div>
             """

@@ -98,8 +98,8 @@ public final class Shard: Sendable {
 
     /// - Throws: `Failure(.io)` when the file can no longer be read, or is another one by now.
     func data(_ member: TarMember) throws -> Data {
-        if let inflated { return try inflated.read(member.offset, member.size) }
         do {
+            if let inflated { return try inflated.read(member.offset, member.size) }
             let file = try InputFile(path)
             guard file.identity == identity else {
                 throw Failure(.io, path, "the shard has changed while it was in use", remedy: "Put it back as it was")

@@ -21,8 +21,11 @@ struct TarReader {
     private let read: (Int, Int) throws -> Data?
     /// What a header before the member's own says of it.
     private var longName: [UInt8]?
+    private var longLink: [UInt8]?
     private var longSize: Int?
     private var isSparse = false
+    /// Where the latest member of a name stands, for links.
+    private var places: [NameKey: Int] = [:]
 
     /// - Parameters:
     ///   - read: bytes at an offset, asked for at rising offsets; nil where the file ends before
@@ -74,7 +77,7 @@ struct TarReader {
         let (padded, overflow) = ((isEmpty ? 0 : size) / 512 * 512 + 1024).addingReportingOverflow(start)
         guard !overflow else { throw bad("damaged tar header at byte \(offset)") }
         let next = isEmpty || size % 512 == 0 ? padded - 1024 : padded - 512
-        if !isEmpty, size > 0, type != UInt8(ascii: "L"), type != UInt8(ascii: "x") {
+        if !isEmpty, size > 0, ![UInt8(ascii: "L"), UInt8(ascii: "K"), UInt8(ascii: "x")].contains(type) {
             guard try read(next - 1, 1) != nil else {
                 throw bad(
                     "the tar ends early: \(String(nameBytes: ownName).shownName) needs \(size) bytes at byte \(start)")
@@ -84,18 +87,20 @@ struct TarReader {
         case UInt8(ascii: "L"):
             longName = Array(try contents(start, size).prefix { $0 != 0 })
             return next
-        case UInt8(ascii: "K"): return next  // a link's long target, which is short where it is one of ours
+        case UInt8(ascii: "K"):
+            longLink = Array(try contents(start, size).prefix { $0 != 0 })
+            return next
         case UInt8(ascii: "x"):
             try readPax(try contents(start, size))
             return next
         case UInt8(ascii: "g"): return next
-        case UInt8(ascii: "1"): link(ownName, to: Self.text(header, 157, 100))
+        case UInt8(ascii: "1"): link(ownName, to: longLink ?? Self.text(header, 157, 100))
         case _ where isFile && !isSparse:
-            members.append(TarMember(name: String(nameBytes: ownName), offset: start, size: size))
+            append(ownName, offset: start, size: size)
         case UInt8(ascii: "5"): break
         default: pass(type == UInt8(ascii: "2") ? "symbolic link" : isSparse ? "sparse file" : "special file")
         }
-        (longName, longSize, isSparse) = (nil, nil, false)
+        (longName, longLink, longSize, isSparse) = (nil, nil, nil, false)
         return next
     }
 
@@ -103,8 +108,14 @@ struct TarReader {
 
     /// A file that stands twice in a tar holds its bytes once.
     private mutating func link(_ name: [UInt8], to target: [UInt8]) {
-        guard let first = members.last(where: { $0.name.nameBytes == target }) else { return pass("link to nothing") }
-        members.append(TarMember(name: String(nameBytes: name), offset: first.offset, size: first.size))
+        guard let place = places[NameKey(String(nameBytes: target))] else { return pass("link to nothing") }
+        append(name, offset: members[place].offset, size: members[place].size)
+    }
+
+    private mutating func append(_ name: [UInt8], offset: Int, size: Int) {
+        let name = String(nameBytes: name)
+        places[NameKey(name)] = members.count
+        members.append(TarMember(name: name, offset: offset, size: size))
     }
 
     private func contents(_ start: Int, _ size: Int) throws -> Data {
@@ -128,6 +139,7 @@ struct TarReader {
             let value = record[(equals + 1)...]
             switch String(decoding: record[..<equals], as: UTF8.self) {
             case "path": longName = Array(value)
+            case "linkpath": longLink = Array(value)
             case "size": longSize = Int(String(decoding: value, as: UTF8.self))
             case let key where key.hasPrefix("GNU.sparse"): isSparse = true
             default: break

@@ -3,17 +3,18 @@ import Foundation
 /// Files are written to a temporary name in the same folder, synced and renamed: whole or not at all.
 public enum AtomicFile {
     /// What every temporary name ends with.
-    public static let temporarySuffix = ".tmp"
+    public static let temporarySuffix = ".diptych.tmp"
 
     /// A name that nobody can guess, so that nobody can put a link there.
     static func temporaryName(_ path: String) -> String {
-        path + "." + String(UInt64.random(in: .min ... .max), radix: 36) + temporarySuffix
+        path + "." + String(UInt64.random(in: 1 << 60 ... .max), radix: 36) + temporarySuffix
     }
 
     /// Whether a name is one that a process left behind when it was killed.
     public static func isLeftOver(_ name: String) -> Bool {
-        let parts = name.split(separator: ".")
-        return name.hasSuffix(temporarySuffix) && parts.count > 2 && UInt64(parts[parts.count - 2], radix: 36) != nil
+        guard name.hasSuffix(temporarySuffix) else { return false }
+        let digits = name.dropLast(temporarySuffix.count).split(separator: ".").last ?? ""
+        return digits.count > 10 && UInt64(digits, radix: 36) != nil
     }
 
     /// - Throws: `Failure(.io)` naming the path.
@@ -58,7 +59,13 @@ public enum AtomicFile {
     }
 
     /// A folder written under a temporary name and renamed when complete.
+    ///
+    /// - Throws: `Failure(.usage)` for a path that names no entry of a folder, such as "."; what `body` throws
     public static func writeFolder(_ path: String, _ body: (String) throws -> Void) throws {
+        let path = plain(path)
+        guard ![".", "..", "", "/"].contains(Files.name(of: path)) else {
+            throw Failure(.usage, path, "cannot be made whole or not at all", remedy: "Name a new folder in it")
+        }
         let temporary = temporaryName(path)
         do {
             try Files.makeFolder(temporary)
@@ -70,6 +77,13 @@ public enum AtomicFile {
             throw error
         }
         try syncFolder(Files.parent(of: path))
+    }
+
+    /// Without separators at its end.
+    private static func plain(_ path: String) -> String {
+        var path = path
+        while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path.removeLast() }
+        return path
     }
 
     private static func replace(_ path: String, with temporary: String) throws {

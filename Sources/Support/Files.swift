@@ -40,7 +40,12 @@ public enum Files {
         }
         defer { closedir(handle) }
         var names: [[UInt8]] = []
-        while let entry = readdir(handle) {
+        while true {
+            errno = 0
+            guard let entry = readdir(handle) else {
+                guard errno == 0 else { throw Failure.system("cannot list", folder) }
+                break
+            }
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
             if name != [0x2E], name != [0x2E, 0x2E] { names.append(name) }
         }

@@ -16,7 +16,10 @@ public struct FolderWalk: Sendable {
 
     private mutating func walk(_ root: String, _ path: String, above: [Files.Identity]) throws {
         let folder = path.isEmpty ? root : root + "/" + path
-        guard let identity = Files.identity(folder) else { return }
+        guard let identity = Files.identity(folder) else {
+            guard path.isEmpty else { return }  // a link to nothing
+            throw Failure(.inputMissing, root, "no such folder")
+        }
         guard !above.contains(identity) else { return }  // a link to a folder above holds nothing new
         visits[identity, default: 0] += 1
         guard visits[identity] ?? 0 <= Self.mostVisits else {

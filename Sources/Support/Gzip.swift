@@ -6,7 +6,7 @@ import Synchronization
 public enum Gzip {
     public static func isGzip(_ data: Data) -> Bool { data.starts(with: [0x1F, 0x8B]) }
 
-    /// More than this many times its size no honest file inflates to (zlib's own limit is 1,032).
+    /// A file that inflates to more than this many times its size is taken for a bomb (zlib's own limit is 1,032).
     static let largestRatio = 200
     /// Up to here the ratio does not matter.
     static let freeSize = 64 << 20
@@ -201,7 +201,8 @@ final class GzipStream {
 
 /// A gzip file read at places of its inflated bytes, of which only a little is ever in memory.
 public final class GzipReader: Sendable {
-    private let file: InputFile
+    private let path: String
+    private let identity: InputFile.Identity
     private let entries: [GzipStream.Entry]
 
     /// - Parameters:
@@ -211,21 +212,31 @@ public final class GzipReader: Sendable {
     public init(
         _ file: InputFile, see: (_ read: @escaping (_ offset: Int, _ count: Int) throws -> Data?) throws -> Void
     ) throws {
-        self.file = file
+        (path, identity) = (file.path, file.identity)
         let stream = try GzipStream(file)
         var entries: [GzipStream.Entry] = []
-        let spacing = file.length > 64 << 20 ? 1 << 20 : 1 << 18
-        let cursor = Cursor { try stream.next(spacing: spacing) { entries.append($0) } }
+        var spacing = 1 << 18
+        let cursor = Cursor {
+            try stream.next(spacing: spacing) { entry in
+                entries.append(entry)
+                guard entries.count == Self.mostEntries else { return }
+                entries = entries.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+                spacing *= 2
+            }
+        }
         try see { try cursor.read($0, $1) }
         while try cursor.advance() {}
         self.entries = entries
         trailing = stream.trailing
     }
 
+    /// Each holds 32 kB: 2 MB a file at the most.
+    private static let mostEntries = 64
+
     /// Bytes behind the stream that are neither padding nor part of it.
     public let trailing: Int
 
-    /// - Throws: `Failure` when the file has been damaged since
+    /// - Throws: `Failure(.io)` when the file can no longer be read, or is another one by now
     public func read(_ offset: Int, _ count: Int) throws -> Data {
         if let held = RecentParts.find(self, offset, count) { return held }
         var (low, high) = (0, entries.count)
@@ -234,12 +245,14 @@ public final class GzipReader: Sendable {
             if entries[middle].offset <= offset { low = middle + 1 } else { high = middle }
         }
         let entry = low > 0 ? entries[low - 1] : nil
+        let file = try InputFile(path)
+        guard file.identity == identity else { throw Failure(.io, path, "has changed while it was in use") }
         let stream = try GzipStream(file, from: entry)
         let start = stream.offset
         let cursor = Cursor(at: start) { try stream.next() }
         // From the entry on: a sample's members stand together, and the next one asked for may be the one before.
         guard let part = try cursor.read(start, offset + count - start) else {
-            throw Failure(.io, file.path, "the gzip stream ends before byte \(offset + count)")
+            throw Failure(.io, path, "the gzip stream ends before byte \(offset + count)")
         }
         RecentParts.keep(self, start, part)
         return part.suffix(count)

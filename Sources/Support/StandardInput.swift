@@ -37,8 +37,9 @@ public struct StandardInput {
 
     private mutating func take(_ end: Int, next: Int) throws -> String {
         number += 1
-        let line = buffer[start..<end]
+        var line = buffer[start..<end]
         start = next
+        if number == 1, line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
         guard let text = String(validating: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self) else {
             throw Failure(.badData, "standard input:\(number)", "the line is no UTF-8")
         }

@@ -278,8 +278,9 @@ public final class BPETokenizer: Tokenizer {
         return ids
     }
 
-    /// The same in O(n log n): a list of symbols, and a queue of its pairs by rank and place. A pair of lower rank never
-    /// arises from one of higher rank's merging at the same rank, so the order is that of the scan.
+    /// The same in O(n log n): a list of symbols, and a queue of its pairs by rank and place. A merge only
+    /// makes pairs of higher rank (its symbol first occurs in later merges), so taking them by rank and place is the scan's
+    /// order.
     private func mergedByQueue(_ start: [Int32]) -> [Int32] {
         var ids = start
         var next = Array(1...ids.count)

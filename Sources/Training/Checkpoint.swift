@@ -82,7 +82,7 @@ struct Checkpoint {
         guard Files.isFile(file) else { throw damaged(file, "is missing: the checkpoint is not whole") }
         let sealed = try JSON(file: file)
         guard var members = sealed.object, let digest = members.removeValue(forKey: "digest")?.string else {
-            throw damaged(file, "has no digest of itself: it is no checkpoint's state")
+            throw damaged(file, "has no digest of itself: it is damaged, or of a version before 0.2")
         }
         guard digest == SHA256.hex(JSON.object(members).text()), let files = members["files"]?.object else {
             throw damaged(file, "is not what was written")

@@ -101,7 +101,8 @@ public struct Recipe {
         continuation =
             try top.has("continue")
             ? Continuation(
-                checkpoint: continued.string("checkpoint"), total: continued.integer("total", in: 1...largestCount))
+                checkpoint: Self.place(continued.string("checkpoint"), file),
+                total: continued.integer("total", in: 1...largestCount))
             : nil
         frozen = try top.strings("freeze", default: [])
         tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
@@ -182,7 +183,7 @@ public struct Recipe {
         subset =
             try data.has("subset")
             ? Subset(
-                assignment: part.string("assignment"), expert: part.integer("expert"),
+                assignment: Self.place(part.string("assignment"), file), expert: part.integer("expert"),
                 outOfCluster: part.number("out_of_cluster", default: 0, in: 0...1)) : nil
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"), form: try data.choice("captions", default: .lines),
@@ -222,7 +223,7 @@ public struct Recipe {
         evaluations = try top.sections("evaluations").map {
             Evaluation(
                 task: Self.place(try $0.string("task"), file), data: Self.place(try $0.string("data"), file),
-                images: try $0.optionalString("images"),
+                images: try $0.optionalString("images").map { Self.place($0, file) },
                 every: try $0.integer("every", default: 0))
         }
         try top.finish()

@@ -30,7 +30,7 @@ struct RunInputs: Equatable {
         ]
         parts[.model] = [recipe.modelPath: SHA256.hex(recipe.modelConfig.text() + recipe.preprocess.text())]
         if !evaluations.isEmpty {
-            parts[.tasks] = Dictionary(evaluations.map { ($0.task, $0.digest) }) { $1 }
+            parts[.tasks] = Dictionary(evaluations.map { ($0.task, $0.digest) }) { SHA256.hex($0 + $1) }
         }
     }
 

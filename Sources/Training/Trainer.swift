@@ -140,20 +140,19 @@ public final class Trainer {
     private static func newest(
         of run: RunFolder, _ recipe: Recipe, into model: inout DualEncoder, _ optimizer: inout AdamW
     ) throws -> Checkpoint? {
-        var damage: [Failure] = []
-        let checkpoints = run.checkpoints
-        for (step, path) in checkpoints.reversed() {
+        var damage: [(failure: Failure, path: String)] = []
+        for (step, path) in run.checkpoints.reversed() {
             do {
                 let state = try Checkpoint.read(path, into: &model, &optimizer) { !recipe.isFrozen($0) }
+                for (_, damaged) in damage { try run.setAside(damaged) }
                 if !damage.isEmpty { say("going on from the newest whole checkpoint, step \(step)") }
                 return state
             } catch let failure as Failure where failure.kind == .badData || failure.kind == .inputMissing {
-                damage.append(failure)
+                damage.append((failure, path))
                 say("damaged checkpoint: \(failure)")
-                if checkpoints.count > damage.count { try run.setAside(path) }
             }
         }
-        guard let first = damage.first else { return nil }
+        guard let first = damage.first?.failure else { return nil }
         throw Failure(
             .badData, first.subject, first.problem,
             remedy: "No whole checkpoint is left in \(run.path)/checkpoints; begin again with another --run")
@@ -175,6 +174,7 @@ public final class Trainer {
             throw Failure(.usage, "--until \(last)", "\(run.path) is at step \(state.step) already")
         }
         if !state.isSettled { try settle() }
+        prune()  // a run that was killed may not have come to it
         while state.step < last {
             let start = Machine.now()
             let waitedBefore = batches.waited
@@ -194,7 +194,7 @@ public final class Trainer {
             model.clampLogitScale()
             state.step += 1
             state.pairsSeen += batch.count
-            state.position = batches.position
+            (state.position, state.faults) = (batches.position, batches.faults)
             let seconds = Machine.now() - start
             try see(
                 StepEvent(
@@ -298,11 +298,15 @@ public final class Trainer {
         if let name = optimizer.firstNonFinite {
             throw notFinite("the moments of \(name) are not finite; samples \(Self.list(lastKeys))")
         }
-        state.faults = batches.faults
         state.metricsLength = try run.syncMetrics()
         let path = "\(run.path)/checkpoints/step-\(state.step)"
         try Checkpoint.write(state, model, optimizer, preprocess: preprocess.json, to: path)
         checkpointed = state.step
+        prune()
+    }
+
+    /// Removes checkpoints that are no longer kept; one that cannot be removed ends nothing.
+    private func prune() {
         let kept = Set(run.checkpoints.suffix(recipe.keep).map(\.step) + [state.best?.step].compactMap { $0 })
         for (step, path) in run.checkpoints where !kept.contains(step) {
             do { try AtomicFile.removeFolder(path) } catch { say("an old checkpoint stays: \(error)") }

@@ -212,10 +212,10 @@ struct FormatTests {
         }
         #expect(try Files.inside("f", "tokenizer.model", of: "x") == "f/tokenizer.model")
         try Places.withFolder { folder in
-            try AtomicFile.write("x", to: folder + "/a.k3jq9.tmp")
-            try AtomicFile.write("x", to: folder + "/mine.tmp")
+            try AtomicFile.write("x", to: folder + "/a.1y2p0ij32e8e7.diptych.tmp")
+            try AtomicFile.write("x", to: folder + "/notes.old.tmp")
             try AtomicFile.removeLeftOvers(in: folder)
-            #expect(try Files.names(in: folder) == ["mine.tmp"])
+            #expect(try Files.names(in: folder) == ["notes.old.tmp"])
         }
     }
 
