@@ -124,7 +124,7 @@ struct DataCheck: DiptychCommand {
         if check.faults.total > 0 { problems.append("\(check.faults.total) faults in \(check.samples) samples") }
         throw Failure(
             .badData, shards.joined(separator: " "), problems.joined(separator: ", "),
-            remedy: check.faults.counts.keys.contains(where: SampleFault.isOfGrouping) ? SampleFault.grouping : "")
+            remedy: SampleFault.remedy(check.faults.counts.keys))
     }
 }
 

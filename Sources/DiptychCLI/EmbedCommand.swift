@@ -122,6 +122,14 @@ struct EmbedCommand: DiptychCommand {
 
 /// Images of a folder (relative paths, sorted bytewise), a single one, or those of shards (member order).
 private struct PictureList: Sendable {
+    /// By its name or its first bytes; any other file is taken for an image, and told apart by its decoder.
+    private static func isShard(_ path: String) throws -> Bool {
+        if shardSuffixes.contains(where: { path.hasSuffix($0) }) { return true }
+        let file = try InputFile(path)
+        let head = try file.read(0, min(512, file.length))
+        return Gzip.isGzip(head) || head.dropFirst(257).starts(with: Data("ustar".utf8))
+    }
+
     let keys: [String]
     let notes: [String]
     let load: @Sendable (Int) throws -> any Raster
@@ -139,7 +147,7 @@ private struct PictureList: Sendable {
                 [images.note].compactMap { $0 }
                 + (alike > 0 ? ["\(path): \(alike) keys keep their suffix, because they would be alike without"] : [])
             load = { try ImageFiles.open(path + "/" + images.files[$0], conversion) }
-        } else if ImageFormat.suffixes.contains(Files.suffix(of: path)), Files.exists(path) {
+        } else if Files.isFile(path), try !Self.isShard(path) {
             keys = [Files.withoutSuffix(Files.name(of: path))]
             notes = []
             load = { _ in try ImageFiles.open(path, conversion) }

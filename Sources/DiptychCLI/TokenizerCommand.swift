@@ -38,7 +38,8 @@ struct TokenizerTrain: DiptychCommand {
         try AtomicFile.writeFolder(out) { folder in
             let corpus = folder + "/corpus.txt"
             try AtomicFile.write(
-                captions.map { TextCleaning.canonicalize($0) }.joined(separator: "\n") + "\n", to: corpus)
+                captions.flatMap { Self.parts(TextCleaning.canonicalize($0)) }.joined(separator: "\n") + "\n",
+                to: corpus)
             try SentencePieceTokenizer.train(input: corpus, vocabularySize: vocab, prefix: folder + "/tokenizer")
             for name in ["corpus.txt", "tokenizer.vocab"] {
                 try Files.remove(folder + "/" + name)
@@ -59,6 +60,24 @@ struct TokenizerTrain: DiptychCommand {
         }
         try answer("tokenizer: \(out)")
     }
+
+    /// Long texts cut at their blanks, which changes no word: the library's time grows with a line's square.
+    private static func parts(_ text: String) -> [String] {
+        guard text.utf8.count > longest else { return [text] }
+        var parts: [String] = []
+        var part = ""
+        for word in text.unicodeScalars.split(separator: " ") {
+            if part.utf8.count + word.count > longest {
+                parts.append(part)
+                part = ""
+            }
+            // A word without end is no word.
+            part += (part.isEmpty ? "" : " ") + String(String.UnicodeScalarView(word.prefix(longest)))
+        }
+        return (parts + [part]).filter { !$0.isEmpty }
+    }
+
+    private static let longest = 2048
 
     private func readCaptions() throws -> [String] {
         if input.hasSuffix(".txt") {

@@ -26,7 +26,11 @@ public struct ModelFolder: Sendable {
         let json = try JSON(file: file)
         guard let model = json["model_cfg"] else { throw Failure(.badData, file, "has no model_cfg") }
         blueprint = try Blueprint(model, path: file)
-        preprocess = json["preprocess_cfg"] ?? .object([:])
+        let settings = json["preprocess_cfg"] ?? .null
+        guard settings.isNull || settings.object != nil else {
+            throw Failure(.badData, file, "preprocess_cfg: needs an object, has \(settings.text())")
+        }
+        preprocess = settings.isNull ? .object([:]) : settings
     }
 
     /// - Throws: `Failure(.badData)` naming the tensor that is missing, left over, not finite or of another shape.
@@ -179,6 +183,10 @@ public struct FileParameters: ParameterSource {
                 .badData, file.path, "tensor \(name) has shape \(found), the configuration needs \(shape)",
                 remedy: "The weights belong to another model configuration")
         }
-        return Parameter(name: own, value: device.tensor(try file.finiteFloats(name), shape: found))
+        let values = try file.finiteFloats(name)
+        if own.hasSuffix("running_var"), let place = values.firstIndex(where: { $0 < 0 }) {
+            throw Failure(.badData, file.path, "tensor \(name): element \(place) is \(values[place]), no variance")
+        }
+        return Parameter(name: own, value: device.tensor(values, shape: found))
     }
 }

@@ -14,8 +14,12 @@ struct ClassFolders {
     /// - Throws: `Failure(.badData)` naming the folders that belong to no class
     init(_ folders: [String], classNames: [String], wordNet: [String], path: String) throws {
         let count = classNames.count
-        let byName = Self.lookup(classNames.map(Self.plain))
-        let named = folders.map { byName[Self.plain($0)] }
+        func named(by form: (String) -> String) -> [Int?] {
+            let places = Self.lookup(classNames.map(form))
+            return folders.map { places[form($0)] }
+        }
+        let strict = named(by: Self.plain)
+        let named = Self.whole(strict) == nil ? named(by: Self.letters) : strict
         let numbers = folders.map { Self.number($0) }
         func belongNot(_ found: [Int?], to what: String) -> Failure {
             let strays = zip(folders, found).filter { $0.1 == nil }.map { "\"\($0.0.shownName)\"" }
@@ -62,6 +66,13 @@ struct ClassFolders {
                 "WARNING: class folders are paired with class names by position, because their names do not agree: \(pairs)"
                 + (count > 5 ? ", ..." : "")
         }
+    }
+
+    /// The letters and digits alone: "HotDog" is "hot dog", "jack-o-lantern" is "jack-o'-lantern".
+    private static func letters(_ name: String) -> String {
+        String(
+            plain(name).unicodeScalars.filter { $0.properties.isAlphabetic || $0.properties.numericType != nil }.map(
+                Character.init))
     }
 
     private static func list(_ names: [String]) -> String {

@@ -82,7 +82,15 @@ public struct ModelTokenizer {
         if let type = settings?["tokenizer_class"], !type.isNull, type.string == nil {
             throw unread("its tokenizer_config.json names the class \(type.text())")
         }
-        let named = settings?["tokenizer_class"]?.string.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
+        // transformers looks into the model's own configuration where the tokenizer's names no class.
+        let config = isHuggingFace ? try JSON(file: folder + "/config.json") : .null
+        let stated =
+            settings?["tokenizer_class"]?.string ?? config["tokenizer_class"]?.string
+            ?? config["text_config"]?["tokenizer_class"]?.string
+        let named = stated.map { $0.hasSuffix("Fast") ? String($0.dropLast(4)) : $0 }
+        if let name = text?["hf_tokenizer_name"], !name.isNull, name.string == nil {
+            throw unread("hf_tokenizer_name is \(name.text())")
+        }
         let hubName = text?["hf_tokenizer_name"]?.string ?? ""
         switch named {
         case "CLIPTokenizer":
@@ -90,7 +98,7 @@ public struct ModelTokenizer {
             return try clip()
         case "SiglipTokenizer", "T5Tokenizer": return try sentencePiece(settings)
         case "BertTokenizer" where blueprint.text.sentence != nil: return try TokenizerCard(folder).load()
-        case let other?: throw unread("its tokenizer_config.json names \(other)")
+        case let other?: throw unread("its configuration names \(other)")
         case nil: break
         }
         let plainName = hubName.lowercased()
@@ -105,7 +113,7 @@ public struct ModelTokenizer {
         guard blueprint.text.vocabulary == Self.clipVocabulary else {
             throw unread("its vocab_size of \(blueprint.text.vocabulary) is not that of CLIP's byte pairs")
         }
-        if let other = ["vocab.txt", "spiece.model", "tokenizer.model"].first(where: { Files.exists(folder + "/" + $0) }
+        if let other = Self.others.first(where: { Files.exists(folder + "/" + $0) }
         ) {
             throw unread("\(other) in its folder belongs to another kind")
         }
@@ -114,6 +122,11 @@ public struct ModelTokenizer {
     }
 
     private static let clipVocabulary = 49408
+
+    /// Vocabularies of other kinds.
+    private static let others = [
+        "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "vocab.tiktoken", "tekken.json",
+    ]
 
     private func unread(_ why: String) -> Failure {
         Failure(
@@ -132,11 +145,21 @@ public struct ModelTokenizer {
 
     /// A folder that says CLIP's may still hold other merges, ids or special tokens: every file that is there must agree.
     private func requireCLIPVocabulary(_ settings: JSON?) throws {
-        for (key, wanted) in [("bos_token", "<|startoftext|>"), ("eos_token", "<|endoftext|>")] {
-            guard let token = settings?[key], !token.isNull else { continue }
-            guard (token.string ?? token["content"]?.string) == wanted else {
-                throw unread("its \(key) is \(token.text()), CLIP's is \(wanted)")
+        let map = folder + "/special_tokens_map.json"
+        for source in [settings, Files.exists(map) ? try JSON(file: map) : nil] {
+            for (key, wanted) in [("bos_token", Self.specials[0].text), ("eos_token", Self.specials[1].text)] {
+                guard let token = source?[key], !token.isNull else { continue }
+                guard (token.string ?? token["content"]?.string) == wanted else {
+                    throw unread("its \(key) is \(token.text()), CLIP's is \(wanted)")
+                }
             }
+        }
+        for (id, token) in settings?["added_tokens_decoder"]?.object ?? [:] {
+            try requireSpecial(token["content"]?.string, Int(id), "tokenizer_config.json")
+        }
+        let added = folder + "/added_tokens.json"
+        for (text, id) in Files.exists(added) ? try JSON(file: added).object ?? [:] : [:] {
+            try requireSpecial(text, id.integer, "added_tokens.json")
         }
         let vocabulary = BPETokenizer.installedVocabulary
         guard Files.exists(vocabulary) else { return }
@@ -153,10 +176,16 @@ public struct ModelTokenizer {
             }, vocabulary)
         try requireIDs(json["model"]?["vocab"] ?? .null, vocabulary)
         for token in json["added_tokens"]?.array ?? [] {
-            let place = (token["content"]?.string ?? "", token["id"]?.integer ?? -1)
-            guard place == ("<|startoftext|>", 49406) || place == ("<|endoftext|>", 49407) else {
-                throw unread("its tokenizer.json adds the token \(token.text())")
-            }
+            try requireSpecial(token["content"]?.string, token["id"]?.integer, "tokenizer.json")
+        }
+    }
+
+    private static let specials = [(text: "<|startoftext|>", id: 49406), (text: "<|endoftext|>", id: 49407)]
+
+    /// Only CLIP's own two tokens may be listed as added.
+    private func requireSpecial(_ text: String?, _ id: Int?, _ file: String) throws {
+        guard Self.specials.contains(where: { $0.text == text && $0.id == id }) else {
+            throw unread("its \(file) adds the token \(text ?? "?")")
         }
     }
 

@@ -151,7 +151,8 @@ public final class Batcher: @unchecked Sendable {
                 guard emptyPasses < 3 else {
                     throw Failure(
                         .badData, "data", "an epoch has too few usable samples for one batch of \(plan.size)",
-                        remedy: "Faults: \(faults.summary)")
+                        remedy: ["Faults: \(faults.summary)", SampleFault.remedy(faults.counts.keys)]
+                            .filter { !$0.isEmpty }.joined(separator: ". "))
                 }
                 samples = []
                 condition.lock()
@@ -204,7 +205,8 @@ public final class Batcher: @unchecked Sendable {
         }
         throw Failure(
             .badData, "data", "\(faults.total) of \(faults.seen + 1) samples are faulty: \(faults.summary)",
-            remedy: "Raise data.largest_fault_share if that is expected")
+            remedy: [SampleFault.remedy(faults.counts.keys), "Raise data.largest_fault_share if that is expected"]
+                .filter { !$0.isEmpty }.joined(separator: ". "))
     }
 
     private func take(_ index: Int) -> Result<Prepared, SampleError> {

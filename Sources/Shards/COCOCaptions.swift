@@ -15,6 +15,8 @@ public struct COCOCaptions: Sendable {
     public let images: [Image]
     /// Images that have no captions.
     public let withoutCaptions: Int
+    /// The first of these.
+    public let firstWithout: String?
     /// What else is left out: empty captions, captions of no image, images listed twice.
     public let leftOut: FaultTally
     /// The part that was taken of a Karpathy split, and what was not: "train (not taken: restval (30504 images))". nil for
@@ -46,6 +48,7 @@ public struct COCOCaptions: Sendable {
         }
         self.images = found.filter { !$0.captions.isEmpty }
         withoutCaptions = found.count - self.images.count
+        firstWithout = found.first { $0.captions.isEmpty }?.file
         self.leftOut = leftOut
     }
 

@@ -103,6 +103,13 @@ struct CaptionTable {
                     at += 1
                 } else {
                     isQuoted = false
+                    let isEnd = at == bytes.count || [separator, 0x0A, 0x0D].contains(bytes[at])
+                    guard isEnd || number == quoteLine else {
+                        throw Failure(
+                            .badData, "\(path):\(quoteLine)",
+                            "a quote opens here, and the next one, in line \(number), does not end its cell",
+                            remedy: "Close the quote, or double a quote that belongs to the text")
+                    }
                 }
             } else if byte == quote, isStart {
                 (isQuoted, isStart, quoteLine) = (true, false, number)

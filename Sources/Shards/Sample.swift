@@ -41,12 +41,14 @@ public enum SampleFault: Error, Sendable, CustomStringConvertible {
     }
 
     /// What to know where samples lack members.
-    public static let grouping =
+    private static let grouping =
         "A sample's key is its name up to the first dot of the base name, and its members stand together in the tar "
         + "(tar --sort=name puts them so)"
 
-    /// Whether it may come from how the members are named or ordered.
-    public static func isOfGrouping(_ reason: String) -> Bool { reason == "no image" || reason == "no caption" }
+    /// What to do about faults of these reasons, where they may come from how members are named or ordered.
+    public static func remedy(_ reasons: some Sequence<String>) -> String {
+        reasons.contains { $0 == "no image" || $0 == "no caption" } ? grouping : ""
+    }
 }
 
 /// What a txt member is.
@@ -114,7 +116,11 @@ extension Shard {
     }
 
     /// An element of a list of captions: a text, or MetaCLIP's [kind, text].
-    private static func caption(_ json: JSON) -> String? { json.string ?? json.array?.compactMap(\.string).last }
+    private static func caption(_ json: JSON) -> String? {
+        if let text = json.string { return text }
+        guard let pair = json.array, pair.count > 1 else { return nil }
+        return pair[1].string
+    }
 
     private func texts(of data: Data, _ form: CaptionForm) throws(SampleFault) -> [String] {
         let parts = form == .lines ? TextLines.bytes(of: data) : [data]

@@ -53,7 +53,7 @@ public struct ShardPacker {
         table = path
         let file = try COCOCaptions(path, split: split)
         var faults = file.leftOut
-        for _ in 0..<file.withoutCaptions { faults.add("no caption", example: path) }
+        for _ in 0..<file.withoutCaptions { faults.add("no caption", example: file.firstWithout ?? path) }
         rows = file.images.map { Row(file: $0.file, captions: $0.captions) }
         self.faults = faults
         self.split = file.split

@@ -190,8 +190,18 @@ final class GzipStream {
         var at = start
         while at < file.length {
             let part = try file.read(at, min(1 << 16, file.length - at))
-            if part.contains(where: { $0 != 0 }) {
-                trailing = file.length - start
+            if let place = part.firstIndex(where: { $0 != 0 }) {
+                let found = at + (place - part.startIndex)
+                // Members with padding between them.
+                if Gzip.isGzip(try file.read(found, min(2, file.length - found))) {
+                    isAtEnd = false
+                    isRaw = false
+                    fed = found
+                    stream.avail_in = 0
+                    inflateReset2(&stream, 31)
+                } else {
+                    trailing = file.length - start
+                }
                 return
             }
             at += part.count

@@ -190,6 +190,9 @@ public struct Recipe {
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],
             templates: try data.has("templates")
                 ? TextList.read(data, "templates", beside: file.path) : ["a photo of a {}."])
+        if !fields.classes.isEmpty, let bare = fields.templates.first(where: { !$0.contains("{}") }) {
+            throw data.wrong("templates", "\"\(bare)\" has no {} for the class name")
+        }
         // The merged file is kept elsewhere: what it names beside itself is named from here.
         for key in ["classes", "templates"] {
             guard let place = try TextList.resolved(data, key, beside: file.path) else { continue }

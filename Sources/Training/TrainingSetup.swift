@@ -46,7 +46,8 @@ public struct TrainingSetup {
         guard order.count >= recipe.batch else {
             throw Failure(
                 .badData, recipe.file.path,
-                "the data hold \(order.count) samples, fewer than one batch of \(recipe.batch)")
+                "the data hold \(order.count) samples, fewer than one batch of \(recipe.batch)",
+                remedy: "Lower batch, or look at how members are grouped: " + SampleFault.remedy(["no image"]))
         }
         switch recipe.length {
         case .steps(let count): steps = count

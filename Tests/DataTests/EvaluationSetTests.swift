@@ -55,6 +55,10 @@ import Testing
             let animals = "classnames: [polar bear, cat, dog]"
             #expect(try classes(["Cat", "dog", "polar_bear"], animals).classes == [1, 2, 0])
             #expect(try classes(["dog"], animals).classes == [2])
+            #expect(
+                try classes(["HotDog", "jack-o-lantern"], "classnames: [\"jack-o'-lantern\", hot dog]").classes == [
+                    1, 0,
+                ])
             let ids = "wordnet_ids: [n00000003, n00000001, n00000002]"
             #expect(try classes(["n00000001", "n00000003"], animals, ids).classes == [1, 0])
             #expect(

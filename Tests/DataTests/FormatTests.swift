@@ -135,6 +135,10 @@ struct FormatTests {
             #expect(try rows("filepath,title\ncaf\u{E9},a\ncafe\u{301},b\n", in: folder).count == 2)
             let open = #expect(throws: Failure.self) { try captions("filepath,title\na,b\nc,\"d\ne,f\n", in: folder) }
             #expect(open?.subject == folder + "/t.csv:3")
+            let late = #expect(throws: Failure.self) {
+                try captions("filepath,title\na,\"b\nc,d\ne,\"f\"\n", in: folder)
+            }
+            #expect(late?.subject == folder + "/t.csv:2")
         }
     }
 

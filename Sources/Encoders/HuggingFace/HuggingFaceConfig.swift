@@ -17,13 +17,20 @@ enum HuggingFaceConfig {
     static func modelConfig(_ config: JSON, path: String) throws -> JSON {
         let isSigLIP = try isSigLIP(config, path: path)
         // transformers: sizes given as *_config_dict, as old files have them, count before those in *_config.
-        func tower(_ name: String) -> Reader {
-            let old = isSigLIP ? nil : config["\(name)_config_dict"]
+        func tower(_ name: String) throws -> Reader {
+            let old = isSigLIP ? nil : config["\(name)_config_dict"].flatMap { $0.isNull ? nil : $0 }
+            for (key, json) in [("\(name)_config_dict", old), ("\(name)_config", config["\(name)_config"])] {
+                guard let json, !json.isNull, json.object == nil else { continue }
+                throw Failure(.badData, path, "\(key): needs an object, has \(json.text())")
+            }
             return Reader(
                 old?.object == nil ? config["\(name)_config"] : old, path: path,
                 section: old?.object == nil ? "\(name)_config" : "\(name)_config_dict")
         }
-        let (image, text) = (tower("vision"), tower("text"))
+        let (image, text) = (try tower("vision"), try tower("text"))
+        guard try image.integer("num_channels", 3) == 3 else {
+            throw Failure(.badData, path, "\(image.section).num_channels: only 3 are built")
+        }
         return isSigLIP
             ? try siglip(config, image, text, path: path) : try clip(config, image, text, path: path)
     }
@@ -73,7 +80,8 @@ enum HuggingFaceConfig {
             words["act_kwargs"] = ["approximate": "tanh"]
         }
         var model: [String: JSON] = [
-            "embed_dim": .integer(config["projection_dim"]?.integer ?? 512), "vision_cfg": .object(vision),
+            "embed_dim": .integer(try Reader(config, path: path, section: "config").integer("projection_dim", 512)),
+            "vision_cfg": .object(vision),
             "text_cfg": .object(words),
         ]
         if activation == "quick_gelu", textActivation == activation { model["quick_gelu"] = true }
@@ -244,6 +252,9 @@ enum HuggingFaceConfig {
         }
 
         func activation(default fallback: String) throws -> String {
+            if let given = self["hidden_act"], given.string == nil {
+                throw Failure(.badData, path, "\(section).hidden_act: needs a text, has \(given.text())")
+            }
             switch self["hidden_act"]?.string ?? fallback {
             case "quick_gelu": return "quick_gelu"
             case "gelu": return "gelu"
