@@ -11,7 +11,7 @@ import Weights
 ///
 /// state.json is written last. It holds length and CRC-32 of every other file and a digest of itself: a checkpoint proves
 /// that it is what was written, or is not taken (docs/decisions/0009).
-struct Checkpoint {
+package struct Checkpoint {
     var step: Int
     var position: DataPosition
     var pairsSeen: Int
@@ -23,7 +23,7 @@ struct Checkpoint {
     /// Whether the validation and the evaluations of this step were made before it was written.
     var isSettled = true
 
-    static let stateName = "state.json"
+    package static let stateName = "state.json"
     private static let momentsName = "optimizer.safetensors"
 
     static func write(_ state: Checkpoint, _ model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String)
@@ -112,8 +112,7 @@ struct Checkpoint {
     static func read(
         _ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW, isTrained: ((String) -> Bool)? = nil
     ) throws -> Checkpoint {
-        let json = try verified(path)
-        let (state, optimizerStep) = try Self.state(json, file: path + "/" + stateName)
+        let (state, optimizerStep) = try state(of: path)
         guard Files.name(of: path) == "step-\(state.step)" || !Files.name(of: path).hasPrefix("step-") else {
             throw Failure(.badData, path, "holds the state of step \(state.step)")
         }
@@ -137,7 +136,11 @@ struct Checkpoint {
         return state
     }
 
-    private static func state(_ json: JSON, file: String) throws -> (Checkpoint, optimizerStep: Int) {
+    /// What state.json says, once every file is what it names.
+    ///
+    /// - Throws: `Failure(.badData)` naming the file that is damaged, or the count that is none
+    package static func state(of path: String) throws -> (Checkpoint, optimizerStep: Int) {
+        let (json, file) = (try verified(path), path + "/" + stateName)
         func count(_ key: String) throws -> Int {
             guard let value = json[key]?.integer, (0...largest).contains(value) else {
                 throw Failure(.badData, file, "\(key): \(json[key]?.text() ?? "absent") is no count")
