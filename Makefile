@@ -21,7 +21,7 @@ test: setup
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Examples
 
-# Kills, damage, changed inputs, limits, closed streams, hostile files: half an hour; FAULTS=--short takes a few minutes.
+# Kills, damage, changed inputs, limits, closed streams, hostile files: under 10 minutes; FAULTS=--short takes a sample.
 faults: build
 	scripts/check-faults $(FAULTS)
 
