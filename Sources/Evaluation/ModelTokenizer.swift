@@ -9,6 +9,7 @@ public struct ModelTokenizer {
     private let folder: String
     private let blueprint: Blueprint
 
+    /// - Parameter folder: of open_clip's or transformers' files
     public init(folder: String, blueprint: Blueprint) {
         self.folder = folder
         self.blueprint = blueprint

@@ -3,6 +3,7 @@ import Foundation
 /// What is taken for an image by its name: the suffixes of torchvision's ImageFolder, and GIF. AVIF, which is not read,
 /// is among them so that it is named instead of passed over.
 public enum ImageFormat {
+    /// Lower case, without the dot.
     public static let suffixes = [
         "jpg", "jpeg", "png", "webp", "bmp", "gif", "ppm", "pgm", "pbm", "pnm", "tif", "tiff", "avif",
     ]

@@ -2,8 +2,11 @@ import Support
 
 /// Faults by reason, with one example of each.
 public struct FaultTally: Sendable, Equatable {
+    /// Faulty samples by reason.
     public private(set) var counts: [String: Int] = [:]
+    /// The first of each reason, fit to be shown.
     public private(set) var examples: [String: String] = [:]
+    /// Samples looked at, good ones included.
     public var seen = 0
 
     public init() {}
@@ -22,6 +25,7 @@ public struct FaultTally: Sendable, Equatable {
         ]
     }
 
+    /// Faulty samples of any reason.
     public var total: Int { counts.values.reduce(0, &+) }
 
     public mutating func add(_ reason: String, example: String) {

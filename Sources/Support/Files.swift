@@ -16,8 +16,10 @@ public enum Files {
     /// Whether something stands there, links followed.
     public static func exists(_ path: String) -> Bool { status(path) != nil }
 
+    /// Links are followed.
     public static func isFolder(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false }
 
+    /// A regular file, links followed: no FIFO, device or folder.
     public static func isFile(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFREG } ?? false }
 
     /// What tells a folder from others, to know when links lead in a circle.
@@ -72,6 +74,7 @@ public enum Files {
         guard withPath(path, { rmdir($0) }) == 0 || errno == ENOENT else { throw Failure.system("cannot remove", path) }
     }
 
+    /// Replaces what stands at `target`. False where the system refuses, with `errno` as it left it.
     public static func rename(_ path: String, to target: String) -> Bool {
         withPath(path) { old in withPath(target) { Foundation.rename(old, $0) } } == 0
     }

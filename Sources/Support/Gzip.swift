@@ -4,6 +4,7 @@ import Synchronization
 
 /// gzip streams through zlib: one or several members, then perhaps padding of zeros.
 public enum Gzip {
+    /// By the first two bytes (RFC 1952, 2.3.1).
     public static func isGzip(_ data: Data) -> Bool { data.starts(with: [0x1F, 0x8B]) }
 
     /// A file that inflates to more than this many times its size is taken for a bomb (zlib's own limit is 1,032).
@@ -38,6 +39,7 @@ public enum Gzip {
         data.withUnsafeBytes { crc32($0, from: start) }
     }
 
+    /// CRC-32 (zlib's), continued from what came before.
     public static func crc32(_ bytes: UnsafeRawBufferPointer, from start: UInt32 = 0) -> UInt32 {
         var (sum, done) = (uLong(start), 0)
         while done < bytes.count {  // zlib counts in 32 bits

@@ -5,11 +5,13 @@ import Foundation
 /// Not mapped, because a mapped file that is cut while it is read ends the process.
 public final class InputFile: Sendable {
     public let path: String
+    /// Bytes, when it was opened.
     public let length: Int
     /// Size, time of change and number: whether a path still names the same file.
     public let identity: Identity
     private let descriptor: Int32
 
+    /// What of a file changes when another is put in its place.
     public struct Identity: Equatable, Sendable {
         let length: Int
         let seconds: Int
@@ -67,6 +69,7 @@ public final class InputFile: Sendable {
         }
     }
 
+    /// - Throws: as `read`
     public func readAll() throws -> Data { try read(0, length) }
 }
 

@@ -6,6 +6,7 @@
 extension String {
     private static let bytePlane: UInt32 = 0x10_FF00
 
+    /// A name of any bytes: those that are no UTF-8 become scalars of a private plane, and the same bytes again as a path.
     public init(nameBytes bytes: some Collection<UInt8>) {
         if let text = String(validating: bytes, as: UTF8.self), !text.utf8.contains(0xF4) {
             self = text

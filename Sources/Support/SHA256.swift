@@ -17,6 +17,7 @@ public struct SHA256 {
         return hexadecimal(hash.finish())
     }
 
+    /// Two lower-case digits a byte.
     public static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
         bytes.map { String(format: "%02x", $0) }.joined()
     }

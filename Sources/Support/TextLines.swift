@@ -7,6 +7,8 @@ public enum TextLines {
     /// - Throws: `Failure(.badData)` naming the first line that is no UTF-8
     public static func read(_ path: String) throws -> [String] { try split(readFile(path), path: path) }
 
+    /// - Parameter path: what errors name
+    /// - Throws: `Failure(.badData)` for gzip, UTF-16, and the first line that is no UTF-8
     public static func split(_ data: Data, path: String) throws -> [String] {
         if Gzip.isGzip(data) {
             throw Failure(.badData, path, "is gzip, a text is needed", remedy: "Inflate it: gunzip")

@@ -35,6 +35,7 @@ public final class WorkerThread: @unchecked Sendable {
         handle = made
     }
 
+    /// Waits until the body has returned.
     public func join() { pthread_join(handle, nil) }
 
     /// Lets the thread end by itself.

@@ -29,6 +29,7 @@ public struct Safetensors: Sendable {
     public struct Entry: Sendable {
         /// nil for a type that is not read; the file may hold such tensors as long as nobody asks for them.
         public let element: FileElement?
+        /// As the file says it, such as `F8_E4M3`.
         public let typeName: String
         public let shape: [Int]
         let range: Range<Int>

@@ -58,67 +58,46 @@ struct HuggingFaceProcessor {
     }
 
     private init(_ json: JSON, path: String, side: (height: Int, width: Int), isSigLIP modelIsSigLIP: Bool) throws {
-        func refuse(_ key: String, _ why: String) -> Failure {
-            Failure(.badData, path, "\(key): \(json[key]?.text() ?? "absent"), \(why)")
-        }
-        func value(_ key: String) -> JSON? { json[key].flatMap { $0.isNull ? nil : $0 } }
-        func flag(_ key: String, _ fallback: Bool) throws -> Bool {
-            guard let found = value(key) else { return fallback }
-            guard let flag = found.bool else { throw refuse(key, "true or false is needed") }
-            return flag
-        }
-        guard let members = json.object else { throw Failure(.badData, path, "holds no object") }
-        for (key, found) in members.sorted(by: { $0.key < $1.key }) where !found.isNull {
-            let isOff = found.bool == false
-            guard Self.read.contains(key) || Self.benign.contains(key) || isOff else {
-                throw refuse(key, "a setting that this version does not know")
-            }
-        }
-        let isSigLIP =
-            try Self.family(value("image_processor_type") ?? value("feature_extractor_type"), path)
-            ?? modelIsSigLIP
-        guard try flag("do_resize", true) else {
-            throw refuse("do_resize", "images that are not resized are not built")
-        }
-        guard try flag("do_rescale", true) else { throw refuse("do_rescale", "values up to 255 are not built") }
-        if let factor = value("rescale_factor") {
-            guard let number = factor.number, abs(number * 255 - 1) < 1e-6 else {
-                throw refuse("rescale_factor", "only 1/255 is built")
-            }
-        }
-        let isNormalized = try flag("do_normalize", true)
-        func triple(_ key: String, _ fallback: JSON) throws -> JSON {
-            guard let found = value(key) else { return fallback }
-            guard let numbers = found.array?.map(\.number), numbers.count == 3, !numbers.contains(nil) else {
-                throw refuse(key, "three numbers are needed")
-            }
-            return found
-        }
-        let filter: String
-        switch value("resample").map({ $0.integer }) ?? 3 {
-        case 2: filter = "bilinear"
-        case 3: filter = "bicubic"
-        default: throw refuse("resample", "only bilinear (2) and bicubic (3) are built")
-        }
-        let isSquashed = try Self.isSquashed(value("size"), side, isSigLIP, refuse)
-        if isSigLIP {
-            guard try !flag("do_center_crop", false) else {
-                throw refuse("do_center_crop", "SigLIP's images are not cut")
-            }
-        } else {
-            if try flag("do_center_crop", true) {
-                try Self.requireCrop(value("crop_size"), side, refuse)
-            } else if !isSquashed {
-                throw refuse("do_center_crop", "images whose long side is not cut do not fit the model")
-            }
-        }
+        let settings = ProcessorSettings(json, path: path)
+        try settings.requireKnown(Self.read.union(Self.benign))
+        let type = settings["image_processor_type"] ?? settings["feature_extractor_type"]
+        let isSigLIP = try Self.family(type, path) ?? modelIsSigLIP
+        try Self.requireRescaling(settings)
+        let isNormalized = try settings.flag("do_normalize", true)
+        let filter = try Self.filter(settings)
+        let isSquashed = try Self.isSquashed(settings, side, isSigLIP)
+        try Self.requireCrop(settings, side, isSigLIP: isSigLIP, isSquashed: isSquashed)
+        let (mean, deviation) = isSigLIP ? (Self.half, Self.half) : (Self.clipMean, Self.clipDeviation)
         preprocess = [
             "size": .integer(side.height), "mode": "RGB",
-            "mean": isNormalized ? try triple("image_mean", isSigLIP ? Self.half : Self.clipMean) : [0, 0, 0],
-            "std": isNormalized ? try triple("image_std", isSigLIP ? Self.half : Self.clipDeviation) : [1, 1, 1],
+            "mean": isNormalized ? try settings.triple("image_mean", mean) : [0, 0, 0],
+            "std": isNormalized ? try settings.triple("image_std", deviation) : [1, 1, 1],
             "interpolation": .string(filter), "resize_mode": isSquashed ? "squash" : "shortest", "fill_color": 0,
         ]
         notes = []
+    }
+
+    private static func requireRescaling(_ settings: ProcessorSettings) throws {
+        guard try settings.flag("do_resize", true) else {
+            throw settings.refuse("do_resize", "images that are not resized are not built")
+        }
+        guard try settings.flag("do_rescale", true) else {
+            throw settings.refuse("do_rescale", "values up to 255 are not built")
+        }
+        if let factor = settings["rescale_factor"] {
+            guard let number = factor.number, abs(number * 255 - 1) < 1e-6 else {
+                throw settings.refuse("rescale_factor", "only 1/255 is built")
+            }
+        }
+    }
+
+    /// Pillow's number of a filter, by open_clip's name.
+    private static func filter(_ settings: ProcessorSettings) throws -> String {
+        switch settings["resample"].map({ $0.integer }) ?? 3 {
+        case 2: return "bilinear"
+        case 3: return "bicubic"
+        default: throw settings.refuse("resample", "only bilinear (2) and bicubic (3) are built")
+        }
     }
 
     /// Whether the class named is SigLIP's; nil where none is named.
@@ -137,33 +116,82 @@ struct HuggingFaceProcessor {
     /// Whether both sides become the model's, or the shortest does. A number is the shortest side to CLIP's class, a
     /// square to SigLIP's.
     private static func isSquashed(
-        _ size: JSON?, _ side: (height: Int, width: Int), _ isSigLIP: Bool, _ refuse: (String, String) -> Failure
+        _ settings: ProcessorSettings, _ side: (height: Int, width: Int), _ isSigLIP: Bool
     ) throws -> Bool {
+        let size = settings["size"]
         let wanted = "the model takes \(side.height) x \(side.width)"
         if let height = size?["height"], let width = size?["width"] {
             guard height.integer == side.height, width.integer == side.width else {
-                throw refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
+                throw settings.refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
             }
             return true
         }
         if size?.object != nil, isSigLIP || size?["shortest_edge"] == nil {
-            throw refuse(
+            throw settings.refuse(
                 "size", isSigLIP ? "height and width are needed" : "height and width or shortest_edge are needed")
         }
         let edge = (size?["shortest_edge"] ?? size).map { $0.integer } ?? 224
         guard edge == side.height, side.height == side.width else {
-            throw refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
+            throw settings.refuse("size", "\(wanted): another size, or a margin around the crop, is not built")
         }
         return isSigLIP
     }
 
     private static func requireCrop(
-        _ crop: JSON?, _ side: (height: Int, width: Int), _ refuse: (String, String) -> Failure
+        _ settings: ProcessorSettings, _ side: (height: Int, width: Int), isSigLIP: Bool, isSquashed: Bool
     ) throws {
+        let isCut = try settings.flag("do_center_crop", !isSigLIP)
+        guard !isSigLIP else {
+            if isCut { throw settings.refuse("do_center_crop", "SigLIP's images are not cut") }
+            return
+        }
+        guard isCut else {
+            if isSquashed { return }
+            throw settings.refuse("do_center_crop", "images whose long side is not cut do not fit the model")
+        }
+        let crop = settings["crop_size"]
         let height = (crop?["height"] ?? crop).map { $0.integer } ?? 224
         let width = (crop?["width"] ?? crop).map { $0.integer } ?? 224
         guard height == side.height, width == side.width else {
-            throw refuse("crop_size", "the model takes \(side.height) x \(side.width)")
+            throw settings.refuse("crop_size", "the model takes \(side.height) x \(side.width)")
         }
+    }
+}
+
+/// A processor's JSON; null is as absent.
+private struct ProcessorSettings {
+    let json: JSON
+    let path: String
+
+    init(_ json: JSON, path: String) { (self.json, self.path) = (json, path) }
+
+    subscript(key: String) -> JSON? { json[key].flatMap { $0.isNull ? nil : $0 } }
+
+    func refuse(_ key: String, _ why: String) -> Failure {
+        Failure(.badData, path, "\(key): \(json[key]?.text() ?? "absent"), \(why)")
+    }
+
+    /// What is off may be unknown: it does nothing.
+    func requireKnown(_ keys: Set<String>) throws {
+        guard let members = json.object else { throw Failure(.badData, path, "holds no object") }
+        for (key, found) in members.sorted(by: { $0.key < $1.key }) where !found.isNull {
+            guard keys.contains(key) || found.bool == false else {
+                throw refuse(key, "a setting that this version does not know")
+            }
+        }
+    }
+
+    func flag(_ key: String, _ fallback: Bool) throws -> Bool {
+        guard let found = self[key] else { return fallback }
+        guard let flag = found.bool else { throw refuse(key, "true or false is needed") }
+        return flag
+    }
+
+    func triple(_ key: String, _ fallback: JSON) throws -> JSON {
+        guard let found = self[key] else { return fallback }
+        guard let numbers = found.array?.map(\.number), numbers.count == 3, !numbers.contains(nil) else {
+            throw refuse(key, "three numbers are needed")
+        }
+        return found
     }
 }
