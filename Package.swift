@@ -4,48 +4,49 @@ import PackageDescription
 /// One line per module: its name and everything it imports. Imports point down only (docs/design.md).
 let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Support", ["CZlib"]),
+    ("StrictYAML", ["Support", .product(name: "Yams", package: "Yams")]),
     ("TensorCore", ["Support"]),
     ("TensorReference", ["TensorCore"]),
     ("TensorCPU", ["TensorCore", "Support", "CKernels", "COpenBLAS"]),
     ("Layers", ["TensorCore", "Support"]),
     ("Weights", ["TensorCore", "Support"]),
-    ("Encoders", ["Layers", "Weights", "TensorCore", "Support"]),
     ("Objectives", ["TensorCore"]),
     ("Optimizers", ["TensorCore", "Support"]),
+    ("Encoders", ["Layers", "TensorCore", "Support"]),
+    ("Learning", ["Objectives", "Optimizers", "Encoders", "Layers", "TensorCore"]),
     ("Images", ["Support", "CCodecs", "CPixels"]),
-    ("Tokenization", ["RecipeSchema", "Support", "CSentencePiece"]),
+    ("Tokenization", ["StrictYAML", "Support", "CSentencePiece"]),
     ("Shards", ["Images", "Tokenization", "Support"]),
-    ("RecipeSchema", ["Support", .product(name: "Yams", package: "Yams")]),
-    ("Report", ["Support"]),
+    ("Scenes", ["Shards", "Images", "Support"]),
+    ("Models", ["Encoders", "Layers", "Weights", "Images", "Tokenization", "TensorCore", "Support"]),
+    ("Records", ["Support"]),
+    ("Report", ["Records", "Support"]),
     (
         "Evaluation",
-        [
-            "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "RecipeSchema", "Support",
-        ]
+        ["Models", "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support"]
     ),
     (
         "Experts",
         [
-            "Evaluation", "Encoders", "Layers", "Shards", "Tokenization", "Weights", "TensorCore", "RecipeSchema",
-            "Support",
+            "Evaluation", "Models", "Encoders", "Layers", "Shards", "Tokenization", "Weights", "TensorCore",
+            "StrictYAML", "Records", "Support",
         ]
     ),
     (
         "Training",
         [
-            "Experts", "Evaluation", "Encoders", "Objectives", "Optimizers", "Weights", "Layers", "Shards", "Images",
-            "Tokenization", "TensorCore", "RecipeSchema", "Report", "Support",
+            "Learning", "Experts", "Evaluation", "Models", "Encoders", "Objectives", "Optimizers", "Weights", "Layers",
+            "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
     (
         "Doctor",
         [
-            "Training", "Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "Images",
-            "Tokenization",
-            "TensorCore", "Support",
+            "Learning", "Models", "Encoders", "Layers", "Objectives", "Optimizers", "Weights", "Evaluation", "Images",
+            "Tokenization", "TensorCore", "Support",
         ]
     ),
-    ("Diptych", ["Encoders", "Evaluation", "Images", "Tokenization", "TensorCore", "TensorCPU", "Support"]),
+    ("Diptych", ["Models", "Images", "TensorCPU", "Support"]),
 ]
 
 let everyModule = modules.map { Target.Dependency.target(name: $0.name) }

@@ -10,7 +10,7 @@ guard words.count == 4 else {
 }
 let folder = words[2]
 do {
-    let model = try LoadedModel(words[1], on: CPUDevice())
+    let model = try Model(words[1], on: CPUDevice())
     let names = try Files.names(in: folder).filter { $0.hasSuffix(".jpg") }
     guard !names.isEmpty else { throw Failure(.inputMissing, folder, "holds no .jpg images") }
     let images = try model.encode(images: names.count) { index in  // [N,E]

@@ -27,9 +27,10 @@ INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict ti
         for (ck_int r = 0; r < rows; r++)
             for (ck_int i = 0; i < columns; i++) x[r * PANEL + i] = inputs->slope_at[r * ld + i];
         switch (inputs->kind) {
-            case 0: EACH_SLOPE(quick_gelu_slope);
-            case 1: EACH_SLOPE(erf_gelu_slope);
-            case 2: EACH_SLOPE(tanh_gelu_slope);
+            case CK_QUICK_GELU: EACH_SLOPE(quick_gelu_slope);
+            case CK_GELU: EACH_SLOPE(erf_gelu_slope);
+            case CK_GELU_TANH: EACH_SLOPE(tanh_gelu_slope);
+            case CK_TANH: EACH_SLOPE(tanh_slope);
             default: EACH_SLOPE(relu_slope);
         }
         for (ck_int r = 0; r < rows; r++)
@@ -39,10 +40,11 @@ INLINE void finish_columns(ck_int rows, const ck_int columns, float *restrict ti
             for (ck_int r = 0; r < rows; r++)
                 for (ck_int i = 0; i < columns; i++) inputs->preactivation[r * ld + i] = tile[r * PANEL + i];
         switch (inputs->kind) {
-            case 0: EACH(quick_gelu(tile[i]));
-            case 1: EACH(erf_gelu(tile[i]));
-            case 2: EACH(tanh_gelu(tile[i]));
-            case 3: EACH(relu(tile[i]));
+            case CK_QUICK_GELU: EACH(quick_gelu(tile[i]));
+            case CK_GELU: EACH(erf_gelu(tile[i]));
+            case CK_GELU_TANH: EACH(tanh_gelu(tile[i]));
+            case CK_RELU: EACH(relu(tile[i]));
+            case CK_TANH: EACH(tanhf(tile[i]));
             default: break;
         }
     }

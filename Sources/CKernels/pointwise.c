@@ -22,9 +22,10 @@ CLONES void ck_multiply(ck_int n, const float *a, const float *b, float *y) {
 
 CLONES void ck_activate(int kind, ck_int n, const float *x, float *y) {
     switch (kind) {
-        case 0: EACH(quick_gelu);
-        case 1: EACH(erf_gelu);
-        case 2: EACH(tanh_gelu);
+        case CK_QUICK_GELU: EACH(quick_gelu);
+        case CK_GELU: EACH(erf_gelu);
+        case CK_GELU_TANH: EACH(tanh_gelu);
+        case CK_TANH: EACH(tanhf);
         default: EACH(relu);
     }
 }
@@ -38,11 +39,17 @@ CLONES void ck_activate(int kind, ck_int n, const float *x, float *y) {
 
 CLONES void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx) {
     switch (kind) {
-        case 0: EACH_SLOPE(quick_gelu_slope);
-        case 1: EACH_SLOPE(erf_gelu_slope);
-        case 2: EACH_SLOPE(tanh_gelu_slope);
+        case CK_QUICK_GELU: EACH_SLOPE(quick_gelu_slope);
+        case CK_GELU: EACH_SLOPE(erf_gelu_slope);
+        case CK_GELU_TANH: EACH_SLOPE(tanh_gelu_slope);
+        case CK_TANH: EACH_SLOPE(tanh_slope);
         default: EACH_SLOPE(relu_slope);
     }
+}
+
+CLONES void ck_normalize_pixels(ck_int pixels, const uint8_t *x, const float *table, float *y) {
+    for (ck_int i = 0; i < pixels; i++)
+        for (int c = 0; c < 3; c++) y[c * pixels + i] = table[256 * c + x[3 * i + c]];
 }
 
 CLONES void ck_epilogue(ck_int rows, ck_int columns, ck_int ld, float *c, const ck_epilogue_inputs *inputs) {

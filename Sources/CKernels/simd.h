@@ -121,5 +121,9 @@ INLINE float relu_slope(float x, float *y) {
     *y = relu(x);
     return x > 0.0f ? 1.0f : 0.0f;
 }
+INLINE float tanh_slope(float x, float *y) {
+    *y = tanhf(x);
+    return 1.0f - *y * *y;
+}
 
 #endif

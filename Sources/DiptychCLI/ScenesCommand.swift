@@ -1,3 +1,4 @@
+import Scenes
 import ArgumentParser
 import Foundation
 import Shards

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Layers
 import Report
 import Support
 import Training
@@ -43,34 +42,21 @@ struct TrainCommand: DiptychCommand {
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         let folder = run ?? "runs/" + name
         if dryRun { return try DryRun(parsed, device: machine.device()).show(sheet: folder + ".first-batch.html") }
+        let progress = TrainingProgress("train", batch: parsed.batch)
         let trainer = try Trainer(
-            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device())
+            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device(),
+            observer: progress)
         say(
             "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss"
         )
-        try trainer.run(title: "train", until: until)
+        Interruption.watch()
+        try trainer.train(until: until)
+        progress.finish()
         if let until, until < trainer.steps {
             return try answer("checkpoint: \(folder)/checkpoints/step-\(until)")
         }
         let report = try RunReport(folder).write()
         try answer("model:  \(folder)/model")
         try answer("report: \(report)")
-    }
-}
-
-extension Trainer {
-    /// Trains with a progress line; Ctrl-C ends it after a checkpoint.
-    func run(title: String, until: Int? = nil) throws {
-        Interruption.watch()
-        let progress = ProgressLine(title, total: steps)
-        var pace = 0.0
-        try train(until: until) { event in
-            // The pace is averaged over the last steps or so, the first ones left behind.
-            pace = pace == 0 ? event.pairsPerSecond : 0.9 * pace + 0.1 * event.pairsPerSecond
-            let left = Double((event.steps - event.step) * recipe.batch) / pace
-            progress.update(
-                event.step, detail: String(format: "loss %.4f  %.1f pairs/s", event.loss, pace), remaining: left)
-        }
-        progress.finish()
     }
 }

@@ -3,21 +3,21 @@ import Support
 import TensorCore
 
 /// What one stage of one case came to.
-public struct StageResult: Sendable {
-    public enum Outcome: Sendable, Equatable {
+package struct StageResult: Sendable {
+    package enum Outcome: Sendable, Equatable {
         case passed
         case failed(cause: String)
         case notRun(reason: String)
     }
 
-    public let stage: String
-    public let outcome: Outcome
+    package let stage: String
+    package let outcome: Outcome
     /// Largest absolute difference.
-    public let absolute: Double
+    package let absolute: Double
     /// Largest absolute difference over the largest expected value.
-    public let relative: Double
+    package let relative: Double
 
-    public init(_ stage: String, _ outcome: Outcome, absolute: Double = 0, relative: Double = 0) {
+    package init(_ stage: String, _ outcome: Outcome, absolute: Double = 0, relative: Double = 0) {
         self.stage = stage
         self.outcome = outcome
         self.absolute = absolute
@@ -25,20 +25,20 @@ public struct StageResult: Sendable {
     }
 }
 
-public struct CaseResult: Sendable {
-    public let name: String
-    public let stages: [StageResult]
+package struct CaseResult: Sendable {
+    package let name: String
+    package let stages: [StageResult]
 
-    public var hasFailed: Bool {
+    package var hasFailed: Bool {
         stages.contains { if case .failed = $0.outcome { true } else { false } }
     }
-    public var isIncomplete: Bool {
+    package var isIncomplete: Bool {
         stages.contains { if case .notRun = $0.outcome { true } else { false } }
     }
 }
 
 /// Runs a folder of golden values stage by stage against this program.
-public struct Doctor: Sendable {
+package struct Doctor: Sendable {
     let folder: String
     let device: any Device
     let clipVocabulary: String?
@@ -46,14 +46,14 @@ public struct Doctor: Sendable {
     /// - Parameters:
     ///   - folder: models/, losses/, optimizer/, ... as docs/goldens.md describes
     ///   - clipVocabulary: the CLIP byte-pair vocabulary, for the tokenizer cases
-    public init(folder: String, device: any Device, clipVocabulary: String?) {
+    package init(folder: String, device: any Device, clipVocabulary: String?) {
         self.folder = folder
         self.device = device
         self.clipVocabulary = clipVocabulary
     }
 
     /// Every case of the folder with what runs it; `only` and `except` match by substring.
-    public func run(
+    package func run(
         only: [String] = [], except: [String] = [], each: (CaseResult) throws -> Void
     ) throws {
         guard Files.exists(folder) else {

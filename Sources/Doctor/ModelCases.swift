@@ -1,3 +1,5 @@
+import Learning
+import Models
 import Encoders
 import Foundation
 import Layers
@@ -5,7 +7,6 @@ import Objectives
 import Optimizers
 import Support
 import TensorCore
-import Training
 import Weights
 
 extension Doctor {
@@ -25,7 +26,7 @@ extension Doctor {
         let expected = try Safetensors(path(base + "expected.safetensors"))
         let images = try inputs.tensor("images", on: device)
         let texts = TokenBatch(
-            try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
+            padded: try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
         var stages = try middle(model, images, texts, expected)
         stages += try features(model, images, texts, expected)
         if blueprint.hasCaptionDecoder {
@@ -37,15 +38,13 @@ extension Doctor {
             stages.append(try batchStatistics(blueprint, weights, images, expected))
         }
         let settings = try JSON(file: path(base + "expected.json"))
-        stages += try training(model, images, texts, expected, settings)
+        let batch = PairBatch(images: ImageBatch(images), texts: texts)
+        stages += try training(model, batch, expected, settings)
+        func fresh() throws -> DualEncoder { try ModelFolder.load(blueprint, weights: weights, on: device) }
+        stages.append(try threeSteps(fresh(), batch, expected, settings, clip: nil))
         let clipped = path(base + "expected_clip.safetensors")
-        for (file, prefix, limit) in [(nil, "step3.", nil), (clipped, "step3_clip.", 1.0)]
-            as [(String?, String, Double?)]
-        {
-            if let file, !Files.exists(file) { continue }
-            let fresh = try ModelFolder.load(blueprint, weights: weights, on: device)
-            let values = try file.map { try Safetensors($0) } ?? expected
-            stages.append(try threeSteps(fresh, images, texts, values, prefix, settings, limit))
+        if Files.exists(clipped) {
+            stages.append(try threeSteps(fresh(), batch, Safetensors(clipped), settings, clip: 1))
         }
         return stages
     }
@@ -57,7 +56,7 @@ extension Doctor {
         let expected = try Safetensors(path(base + "expected.safetensors"))
         let images = try inputs.tensor("images", on: device)
         let texts = TokenBatch(
-            try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
+            padded: try inputs.integers("tokens").map { Int32($0) }, contextLength: try inputs.entry("tokens").shape[1])
         var hidden = Comparison(
             "last hidden states", Tolerance(absolute: 2e-5, relative: 1e-5),
             cause: "QuickGELU or GELU, layer-norm epsilon, causal mask or none")
@@ -213,47 +212,44 @@ extension Doctor {
         settings["training_loss"]?.string == "SigLipLoss" ? .sigmoid : .softmax
     }
 
-    private func training(
-        _ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors, _ settings: JSON
-    ) throws -> [StageResult] {
+    private func training(_ model: DualEncoder, _ batch: PairBatch, _ expected: Safetensors, _ settings: JSON) throws
+        -> [StageResult]
+    {
         var lossStage = Comparison("training loss", Tolerance(absolute: 2e-5, relative: 5e-6))
         var gradientStage = Comparison("gradients", Tolerance(absolute: 2e-5, relative: 2e-5))
-        let (loss, gradients) = objective(settings).gradients(of: model, images: images, texts: texts)
-        lossStage.compare("train_loss", try expected.floats("train_loss"), [loss])
-        for (name, gradient) in zip(gradients.names, gradients.tensors) where expected.entries["grad." + name] != nil {
-            let values = try expected.floats("grad." + name)
+        let (loss, gradients) = LearningTask.contrastive(model, objective(settings)).gradients(batch)
+        lossStage.compare("train_loss", try expected.floats("train_loss"), [loss.scalar])
+        for entry in gradients.entries where expected.entries["grad." + entry.name] != nil {
+            let values = try expected.floats("grad." + entry.name)
             gradientStage.compare(
-                "grad." + name, values, gradient?.floats ?? [Float](repeating: 0, count: values.count))
+                "grad." + entry.name, values, entry.gradient?.floats ?? [Float](repeating: 0, count: values.count))
         }
-        let mine = Set(gradients.names)
+        let mine = Set(gradients.entries.map(\.name))
         for name in expected.names where name.hasPrefix("grad.") && !mine.contains(String(name.dropFirst(5))) {
             gradientStage.compare(name, try expected.floats(name), [Float]())
         }
         return [lossStage.result, gradientStage.result]
     }
 
+    /// - Parameter clip: nil for gradients as they are
     private func threeSteps(
-        _ model: DualEncoder, _ images: Tensor, _ texts: TokenBatch, _ expected: Safetensors, _ prefix: String,
-        _ settings: JSON, _ limit: Double?
+        _ model: DualEncoder, _ batch: PairBatch, _ expected: Safetensors, _ settings: JSON, clip: Double?
     ) throws -> StageResult {
-        let optimizerSettings = settings["optimizer"] ?? .null
-        func number(_ key: String, _ fallback: Double) -> Double { optimizerSettings[key]?.number ?? fallback }
-        var optimizer = AdamW(
-            .init(
-                beta1: number("beta1", 0.9), beta2: number("beta2", 0.98), epsilon: number("eps", 1e-6),
-                weightDecay: number("weight_decay", 0.2)))
-        let objective = objective(settings)
-        for _ in 0..<Int(number("steps", 3)) {
-            let gradients = objective.gradients(of: model, images: images, texts: texts).gradients
-            optimizer.update(
-                model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: limit),
-                rate: number("lr", 1e-3))
-            model.clampLogitScale()
-        }
+        let optimizer = settings["optimizer"] ?? .null
+        func number(_ key: String, _ fallback: Double) -> Double { optimizer[key]?.number ?? fallback }
+        var step = Step(
+            .contrastive(model, objective(settings)),
+            AdamW(
+                .init(
+                    beta1: number("beta1", 0.9), beta2: number("beta2", 0.98), epsilon: number("eps", 1e-6),
+                    weightDecay: number("weight_decay", 0.2))),
+            StepSettings(clip: clip))
+        for _ in 0..<Int(number("steps", 3)) { _ = step(batch, rate: number("lr", 1e-3)) }
         var stage = Comparison(
-            limit == nil ? "three steps" : "three clipped steps", Self.stepTolerance(isClipped: limit != nil),
+            clip == nil ? "three steps" : "three clipped steps", Self.stepTolerance(isClipped: clip != nil),
             cause: "weight decay groups, epsilon, or the order of decay and step")
-        for parameter in model.state {
+        let prefix = clip == nil ? "step3." : "step3_clip."
+        for parameter in step.task.model.state {
             stage.compare(prefix + parameter.name, try expected.floats(prefix + parameter.name), parameter.value.floats)
         }
         return stage.result

@@ -1,16 +1,17 @@
+import Models
 import Encoders
 import Foundation
 import Support
 import TensorCore
 
 /// Two models on the same inputs.
-public struct ModelComparison {
+package struct ModelComparison {
     let ours: DualEncoder
     let theirs: DualEncoder
     let device: any Device
 
     /// - Throws: `Failure` when a folder cannot be read or the two take different inputs.
-    public init(_ model: String, against other: String, on device: any Device) throws {
+    package init(_ model: String, against other: String, on device: any Device) throws {
         ours = try DualEncoder.read(model, on: device).model
         theirs = try DualEncoder.read(other, on: device).model
         self.device = device
@@ -25,7 +26,7 @@ public struct ModelComparison {
     }
 
     /// Parameters, blocks, features and logits on 8 random images and captions.
-    public func run() -> CaseResult {
+    package func run() -> CaseResult {
         var stages = [parameters()]
         let (images, texts) = inputs()
         let tolerance = Tolerance(absolute: 2e-5, relative: 1e-5)
@@ -98,6 +99,6 @@ public struct ModelComparison {
             let words = (0..<length - 1).map { _ in Int32(1 + stream.integer(below: max(1, text.vocabulary - 3))) }
             return words + [end] + [Int32](repeating: Int32(text.padding), count: text.contextLength - length)
         }
-        return (images, TokenBatch(ids, contextLength: text.contextLength))
+        return (images, TokenBatch(padded: ids, contextLength: text.contextLength))
     }
 }

@@ -39,7 +39,7 @@ extension Doctor {
                 }
                 gradients.compare(
                     prefix + "grad_scale", try file.floats(prefix + "grad_scale"),
-                    logScale.gradient!.floats.map { $0 / scale })
+                    (logScale.gradient?.floats ?? []).map { $0 / scale })
             }
             return [losses.result, gradients.result]
         }.flatMap { $0 }
@@ -57,7 +57,7 @@ extension Doctor {
             let start = "\(name).start."
             let names = file.names.filter { $0.hasPrefix(start) }.map { String($0.dropFirst(start.count)) }
             let parameters = try names.map {
-                OptimizedParameter(name: $0, value: try file.tensor(start + $0, on: device))
+                Gradients.Entry(name: $0, value: try file.tensor(start + $0, on: device), gradient: nil)
             }
             let rates = settings["lr_per_step"]?.array?.compactMap(\.number) ?? []
             // Some folders hold the final values under `start` (the array was updated in place while it was
@@ -69,23 +69,24 @@ extension Doctor {
             var stage = Comparison(
                 title, Tolerance(absolute: 1e-6, relative: 0), cause: "epsilon, bias correction or decay")
             for (step, rate) in rates.enumerated() {
-                let gradients = Gradients(
-                    names: names, tensors: try names.map { try file.tensor("\(name).grad\(step).\($0)", on: device) })
-                optimizer.update(
-                    parameters, gradients,
-                    factor: Gradients.clipFactor(norm: gradients.norm, limit: settings["clip_grad_norm"]?.number),
-                    rate: rate)
+                let gradients = try parameters.map {
+                    Gradients.Entry(
+                        name: $0.name, value: $0.value,
+                        gradient: try file.tensor("\(name).grad\(step).\($0.name)", on: device))
+                }
+                _ = optimizer.update(
+                    Gradients(gradients), loss: device.zeros([]), rate: rate,
+                    clip: settings["clip_grad_norm"]?.number)
                 for parameter in parameters {
                     if isOverwritten, step == 0 {
-                        device.copy(
-                            try file.tensor("\(name).after0.\(parameter.name)", on: device), into: parameter.value)
+                        parameter.value.fill(from: try file.tensor("\(name).after0.\(parameter.name)", on: device))
                     }
                     let key = "\(name).after\(step).\(parameter.name)"
                     stage.compare(key, try file.floats(key), parameter.value.floats)
                 }
             }
             for parameter in names {
-                let moments = optimizer.moments[parameter]!
+                guard let moments = optimizer.moments[parameter] else { continue }
                 stage.compare("exp_avg", try file.floats("\(name).exp_avg.\(parameter)"), moments.mean.floats)
                 stage.compare("exp_avg_sq", try file.floats("\(name).exp_avg_sq.\(parameter)"), moments.square.floats)
             }

@@ -1,3 +1,4 @@
+import Models
 import Encoders
 import Foundation
 import Support

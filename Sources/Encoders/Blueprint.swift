@@ -4,24 +4,24 @@ import Support
 import TensorCore
 
 /// The sizes of a dual encoder, read from open_clip's JSON model configuration as it is.
-public struct Blueprint: Sendable, Equatable {
+package struct Blueprint: Sendable, Equatable {
     /// `model_cfg`, verbatim: what is written back beside the weights.
-    public let config: JSON
+    package let config: JSON
     /// E, the width of the space both towers meet in.
-    public let embedWidth: Int
-    public let vision: ImageShape
-    public let text: TextShape
+    package let embedWidth: Int
+    package let vision: ImageShape
+    package let text: TextShape
     /// `custom_text`: the text tower's parameters stand under `text.`.
-    public let hasTextPrefix: Bool
+    package let hasTextPrefix: Bool
     /// CoCa: `multimodal_cfg`. The decoder is not built; its tensors are left unread.
-    public let hasCaptionDecoder: Bool
+    package let hasCaptionDecoder: Bool
     /// The logarithm of the logit scale at the start.
-    public let initialLogScale: Float
-    public let initialLogitBias: Float?
+    package let initialLogScale: Float
+    package let initialLogitBias: Float?
 
     /// - Parameter path: the file, for messages.
     /// - Throws: `Failure(.badData)` naming the key that is missing, wrong or not supported.
-    public init(_ config: JSON, path: String) throws {
+    package init(_ config: JSON, path: String) throws {
         let top = try ConfigReader(
             config, path: path, section: "model_cfg",
             known: [
@@ -86,32 +86,32 @@ public struct Blueprint: Sendable, Equatable {
     }
 }
 
-public struct TextShape: Sendable, Equatable {
+package struct TextShape: Sendable, Equatable {
     /// At which token the text's feature is read.
-    public enum Pooling: Sendable, Equatable {
+    package enum Pooling: Sendable, Equatable {
         case first, last
         /// The first of the largest ids: CLIP's end token.
         case argmax
         /// The first token with this id.
         case eos(Int)
     }
-    public enum Projection: Sendable, Equatable { case none, matrix, linear }
+    package enum Projection: Sendable, Equatable { case none, matrix, linear }
     /// Which tokens are left out of attention: those after padding (`legacy`, as CoCa's published weights were
     /// trained: open_clip's mask stands one place off) or padding itself.
-    public enum ClassToken: Sendable, Equatable { case legacy, exact }
+    package enum ClassToken: Sendable, Equatable { case legacy, exact }
 
-    public var contextLength: Int
-    public var vocabulary: Int
-    public var blocks: TransformerShape
-    public var isCausal: Bool
+    package var contextLength: Int
+    package var vocabulary: Int
+    package var blocks: TransformerShape
+    package var isCausal: Bool
     /// CoCa: a learned token after the text is read; nil without one.
-    public var classToken: ClassToken?
-    public var pooling: Pooling
-    public var projection: Projection
-    public var embedWidth: Int
-    public var padding: Int
+    package var classToken: ClassToken?
+    package var pooling: Pooling
+    package var projection: Projection
+    package var embedWidth: Int
+    package var padding: Int
     /// A BERT encoder in place of the transformer; `blocks` are then its own.
-    public var sentence: SentenceTowerShape?
+    package var sentence: SentenceTowerShape?
 
     init(_ json: JSON, embedWidth: Int, quickGELU: Bool, path: String) throws {
         if json["hf_model_name"]?.string != nil {

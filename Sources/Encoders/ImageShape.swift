@@ -3,7 +3,7 @@ import Support
 import TensorCore
 
 /// Which image tower a configuration describes, and its sizes.
-public enum ImageShape: Sendable, Equatable {
+package enum ImageShape: Sendable, Equatable {
     case transformer(VisionShape)
     case resNet(ResNetShape)
     case vitamin(ViTaminShape)
@@ -19,7 +19,7 @@ public enum ImageShape: Sendable, Equatable {
     }
 
     /// Of the images the tower takes.
-    public var height: Int {
+    package var height: Int {
         switch self {
         case .transformer(let shape): shape.height
         case .resNet(let shape): shape.side
@@ -27,7 +27,7 @@ public enum ImageShape: Sendable, Equatable {
         }
     }
 
-    public var width: Int {
+    package var width: Int {
         switch self {
         case .transformer(let shape): shape.width
         case .resNet(let shape): shape.side
@@ -36,10 +36,10 @@ public enum ImageShape: Sendable, Equatable {
     }
 
     /// About the float32 values per image that a training step keeps for the backward pass.
-    public func keptValues(isCheckpointed: Bool) -> Int {
+    package func keptValues(recomputes: Bool) -> Int {
         switch self {
         case .transformer(let shape):
-            return shape.blocks.keptValues(tokens: shape.patches + 1, isCheckpointed: isCheckpointed)
+            return shape.blocks.keptValues(tokens: shape.patches + 1, recomputes: recomputes)
         // Windows of 9 and a dozen maps a block.
         case .resNet(let shape):
             return shape.layers.enumerated().reduce(12 * shape.side * shape.side * shape.width) { sum, stage in
@@ -47,7 +47,7 @@ public enum ImageShape: Sendable, Equatable {
                     * (shape.width << stage.offset)
             }
         case .vitamin(let shape):
-            return shape.blocks.keptValues(tokens: shape.tokens, isGated: true, isCheckpointed: isCheckpointed)
+            return shape.blocks.keptValues(tokens: shape.tokens, isGated: true, recomputes: recomputes)
                 + shape.stages.enumerated().reduce(0) { sum, stage in
                     sum + stage.element.depth * 22 * (shape.height >> (stage.offset + 2))
                         * (shape.width >> (stage.offset + 2)) * stage.element.channels
@@ -57,17 +57,17 @@ public enum ImageShape: Sendable, Equatable {
 }
 
 /// CLIP's ModifiedResNet.
-public struct ResNetShape: Sendable, Equatable {
-    public var side: Int
+package struct ResNetShape: Sendable, Equatable {
+    package var side: Int
     /// Blocks of the four stages.
-    public var layers: [Int]
-    public var width: Int
-    public var heads: Int
-    public var embedWidth: Int
+    package var layers: [Int]
+    package var width: Int
+    package var heads: Int
+    package var embedWidth: Int
 
-    public var featureWidth: Int { width * 32 }
+    package var featureWidth: Int { width * 32 }
     /// Pixels of the last map.
-    public var pixels: Int { (side / 32) * (side / 32) }
+    package var pixels: Int { (side / 32) * (side / 32) }
 
     init(_ json: JSON, embedWidth: Int, path: String) throws {
         let cfg = try ConfigReader(
@@ -93,24 +93,24 @@ public struct ResNetShape: Sendable, Equatable {
 }
 
 /// timm's ViTamin.
-public struct ViTaminShape: Sendable, Equatable {
-    public struct Stage: Sendable, Equatable {
-        public let channels: Int
-        public let depth: Int
+package struct ViTaminShape: Sendable, Equatable {
+    package struct Stage: Sendable, Equatable {
+        package let channels: Int
+        package let depth: Int
     }
 
-    public var height: Int
-    public var width: Int
-    public var stem: Int
+    package var height: Int
+    package var width: Int
+    package var stem: Int
     /// The two convolutional stages.
-    public var stages: [Stage]
-    public var blocks: TransformerShape
-    public var hasPositions: Bool
-    public var hasProjectionBias: Bool
-    public var embedWidth: Int
+    package var stages: [Stage]
+    package var blocks: TransformerShape
+    package var hasPositions: Bool
+    package var hasProjectionBias: Bool
+    package var embedWidth: Int
 
     /// Four halvings, rounded up as strided convolutions do.
-    public var tokens: Int { ((height + 15) / 16) * ((width + 15) / 16) }
+    package var tokens: Int { ((height + 15) / 16) * ((width + 15) / 16) }
 
     init(_ json: JSON, embedWidth: Int, path: String) throws {
         let cfg = try ConfigReader(
@@ -160,29 +160,32 @@ public struct ViTaminShape: Sendable, Equatable {
 }
 
 /// The image tower of the ViT family.
-public struct VisionShape: Sendable, Equatable {
-    public enum Pooling: Sendable, Equatable {
+package struct VisionShape: Sendable, Equatable {
+    package enum Pooling: Sendable, Equatable {
         case classToken, average, attention
         /// CoCa: the first of several learned queries.
         case queries(count: Int, heads: Int)
     }
-    public enum Projection: Sendable, Equatable { case none, matrix, linear(bias: Bool) }
+    package enum Projection: Sendable, Equatable { case none, matrix, linear(bias: Bool) }
 
-    public var height: Int
-    public var width: Int
-    public var patch: Int
-    public var blocks: TransformerShape
-    public var style: BlockStyle
-    public var hasClassToken: Bool
-    public var hasPatchBias: Bool
-    public var hasNormBefore: Bool
-    public var isNormAfterPooling: Bool
-    public var pooling: Pooling
-    public var projection: Projection
-    public var embedWidth: Int
+    package var height: Int
+    package var width: Int
+    package var patch: Int
+    package var blocks: TransformerShape
+    package var style: BlockStyle
+    package var hasClassToken: Bool
+    package var hasPatchBias: Bool
+    package var hasNormBefore: Bool
+    package var isNormAfterPooling: Bool
+    package var pooling: Pooling
+    package var projection: Projection
+    package var embedWidth: Int
+
+    /// Of what the norm after the blocks takes.
+    var pooledWidth: Int { if case .queries = pooling { embedWidth } else { blocks.width } }
 
     /// Tokens that come from patches.
-    public var patches: Int { (height / patch) * (width / patch) }
+    package var patches: Int { (height / patch) * (width / patch) }
 
     init(_ json: JSON, embedWidth: Int, quickGELU: Bool, path: String) throws {
         if json["timm_model_name"]?.string != nil {

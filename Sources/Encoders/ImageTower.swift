@@ -2,7 +2,7 @@ import Layers
 import TensorCore
 
 /// The image tower of a model, whichever it is.
-public enum ImageTower: Module {
+package enum ImageTower: Module {
     case transformer(VisionTransformer)
     case resNet(ModifiedResNet)
     case vitamin(ViTamin)
@@ -19,7 +19,7 @@ public enum ImageTower: Module {
     ///   - images: [B,3,H,W], normalised as the model's preprocessing says
     ///   - trace: sees the rows of values after each block or stage
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+    package func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
         switch self {
         case .transformer(let tower): tower(images, trace: trace)
         case .resNet(let tower): tower(images, trace: trace)
@@ -28,21 +28,21 @@ public enum ImageTower: Module {
     }
 
     /// Recompute every transformer block in the backward pass. A ResNet has none.
-    var isCheckpointed: Bool {
+    var recomputes: Bool {
         get {
             switch self {
-            case .transformer(let tower): tower.transformer.isCheckpointed
-            case .vitamin(let tower): tower.isCheckpointed
+            case .transformer(let tower): tower.transformer.recomputes
+            case .vitamin(let tower): tower.recomputes
             case .resNet: false
             }
         }
         set {
             switch self {
             case .transformer(var tower):
-                tower.transformer.isCheckpointed = newValue
+                tower.transformer.recomputes = newValue
                 self = .transformer(tower)
             case .vitamin(var tower):
-                tower.isCheckpointed = newValue
+                tower.recomputes = newValue
                 self = .vitamin(tower)
             case .resNet: break
             }
@@ -59,7 +59,7 @@ public enum ImageTower: Module {
         }
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         switch self {
         case .transformer(var tower):
             try tower.visit(body)

@@ -3,11 +3,12 @@ import TensorCore
 
 /// CLIP's ResNet (Radford et al. 2021, arXiv:2103.00020, section 2.4): a stem of three convolutions, average
 /// pooling before every stride, attention pooling at the end.
-public struct ModifiedResNet: Module {
-    public let shape: ResNetShape
+package struct ModifiedResNet: Module {
+    package let shape: ResNetShape
     var stem: [ConvolutionNorm]
     var stages: [[Bottleneck]]
     var pool: ResNetPool
+    private let shrink = AveragePool(kernel: 2, stride: 2)
 
     init(_ source: some ParameterSource, _ shape: ResNetShape) throws {
         self.shape = shape
@@ -15,7 +16,7 @@ public struct ModifiedResNet: Module {
         stem = try [(1, 3, width / 2, 2), (2, width / 2, width / 2, 1), (3, width / 2, width, 1)].map {
             index, inputs, outputs, stride in
             try ConvolutionNorm(
-                source, "visual.conv\(index)", "visual.bn\(index)", inputs, outputs, kernel: 3, stride: stride)
+                source, ("visual.conv\(index)", "visual.bn\(index)"), (inputs, outputs), KernelShape(3, stride: stride))
         }
         var inputs = width
         stages = try shape.layers.enumerated().map { stage, count in
@@ -33,9 +34,9 @@ public struct ModifiedResNet: Module {
     ///   - images: [B,3,H,W]
     ///   - trace: sees the stem's map and each stage's, as rows of pixels
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+    package func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
         var map = stem.reduce(FeatureMap(images: images)) { map, layer in layer(map).map { $0.activated(.relu) } }
-        map = map.averagePooled(kernel: 2, stride: 2)
+        map = shrink(map)
         trace?(0, map.rows)
         for (index, stage) in stages.enumerated() {
             map = stage.reduce(map) { $1($0) }
@@ -44,11 +45,9 @@ public struct ModifiedResNet: Module {
         return pool(map)
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        for index in stem.indices { try stem[index].visit(body) }
-        for stage in stages.indices {
-            for block in stages[stage].indices { try stages[stage][block].visit(body) }
-        }
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try stem.visit(body)
+        try stages.visit(body)
         try pool.visit(body)
     }
 
@@ -70,13 +69,13 @@ struct ConvolutionNorm: Module {
     var norm: BatchNorm
 
     init(
-        _ source: some ParameterSource, _ path: String, _ normPath: String, _ inputs: Int, _ outputs: Int, kernel: Int,
-        stride: Int = 1, normWeight: Initial = .ones
+        _ source: some ParameterSource, _ paths: (convolution: String, norm: String),
+        _ channels: (inputs: Int, outputs: Int), _ shape: KernelShape, normWeight: Initial = .ones
     ) throws {
         convolution = try Convolution(
-            source, path, inputs, outputs, kernel: kernel, stride: stride, hasBias: false,
-            weight: .fanIn(inputs * kernel * kernel))
-        norm = try BatchNorm(source, normPath, outputs, weight: normWeight)
+            source, paths.convolution, channels, shape, hasBias: false,
+            weight: .fanIn(channels.inputs * shape.kernel * shape.kernel))
+        norm = try BatchNorm(source, paths.norm, channels.outputs, weight: normWeight)
     }
 
     func callAsFunction(_ map: FeatureMap) -> FeatureMap { norm(convolution(map)) }
@@ -91,26 +90,25 @@ struct ConvolutionNorm: Module {
 struct Bottleneck: Module {
     var layers: [ConvolutionNorm]
     var shortcut: ConvolutionNorm?
-    let stride: Int
+    /// nil at stride 1.
+    let shrink: AveragePool?
 
     init(_ source: some ParameterSource, _ path: String, _ inputs: Int, _ planes: Int, stride: Int) throws {
-        self.stride = stride
+        shrink = stride > 1 ? AveragePool(kernel: stride, stride: stride) : nil
         layers = try [(1, inputs, planes, 1), (2, planes, planes, 3), (3, planes, 4 * planes, 1)].map {
             index, inputs, outputs, kernel in
             try ConvolutionNorm(
-                source, "\(path).conv\(index)", "\(path).bn\(index)", inputs, outputs, kernel: kernel,
+                source, ("\(path).conv\(index)", "\(path).bn\(index)"), (inputs, outputs), KernelShape(kernel),
                 normWeight: index == 3 ? .zeros : .ones)
         }
         if stride > 1 || inputs != 4 * planes {
             shortcut = try ConvolutionNorm(
-                source, path + ".downsample.0", path + ".downsample.1", inputs, 4 * planes, kernel: 1)
+                source, (path + ".downsample.0", path + ".downsample.1"), (inputs, 4 * planes), KernelShape(1))
         }
     }
 
     func callAsFunction(_ map: FeatureMap) -> FeatureMap {
-        func shrunk(_ map: FeatureMap) -> FeatureMap {
-            stride > 1 ? map.averagePooled(kernel: stride, stride: stride) : map
-        }
+        func shrunk(_ map: FeatureMap) -> FeatureMap { shrink?(map) ?? map }
         var y = layers[0](map).map { $0.activated(.relu) }
         y = shrunk(layers[1](y).map { $0.activated(.relu) })
         y = layers[2](y)
@@ -124,8 +122,8 @@ struct Bottleneck: Module {
     }
 
     mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        for index in layers.indices { try layers[index].visit(body) }
-        if shortcut != nil { try shortcut!.visit(body) }
+        try layers.visit(body)
+        try shortcut.visit(body)
     }
 }
 
@@ -137,6 +135,25 @@ struct ResNetPool: Module {
     var value: Linear
     var out: Linear
     let heads: Int
+    private let layouts = PerShape<Layout>()
+
+    /// Of B maps: their means before all their pixels, sorted into [mean, pixels] image by image.
+    private struct Layout: Sendable {
+        let maps, tokens: Segments
+        let order, place: Indices
+        let reading: Reading
+
+        init(count: Int, pixels: Int) {
+            maps = Segments(count: count, length: pixels)
+            tokens = Segments(count: count, length: pixels + 1)
+            order = Indices(
+                (0..<count).flatMap { image in
+                    [image] + (0..<pixels).map { count + image * pixels + $0 }
+                })
+            place = Indices((0..<count).flatMap { _ in 0...pixels })
+            reading = Reading(tokens.firsts)
+        }
+    }
 
     init(_ source: some ParameterSource, _ shape: ResNetShape) throws {
         let (path, width) = ("visual.attnpool", shape.featureWidth)
@@ -153,35 +170,24 @@ struct ResNetPool: Module {
     }
 
     func callAsFunction(_ map: FeatureMap) -> Tensor {
-        let (count, pixels) = (map.count, map.height * map.width)
-        let device = map.rows.device
-        let mean = segmentMean(map.rows, Segments(count: count, length: pixels))  // [B,D]
-        var (order, place): ([Int32], [Int32]) = ([], [])
-        for image in 0..<count {
-            let first = count + image * pixels
-            order.append(Int32(image))
-            order += (first..<first + pixels).map { Int32($0) }
-            place += (0...pixels).map { Int32($0) }
-        }
+        let pixels = map.height * map.width
+        let layout = layouts(map.count, pixels) { Layout(count: map.count, pixels: pixels) }
+        let mean = segmentMean(map.rows, layout.maps)  // [B,D]
         let tokens = gatherRows(
-            positions.value, device.tensor(place, shape: [place.count]),
-            addend: gatherRows(concatenate([mean, map.rows]), device.tensor(order, shape: [order.count])))
-        let segments = Segments(count: count, length: pixels + 1)
-        let first = device.tensor(segments.offsets.dropLast().map { Int32($0) }, shape: [count])
+            positions.value, layout.place, addend: gatherRows(concatenate([mean, map.rows]), layout.order))
         let width = tokens.columns
-        func columns(_ bias: Parameter?) -> Tensor { bias!.value.reshaped([width, 1]) }
+        let biases = [key.bias, value.bias].compactMap { $0?.value.reshaped([width, 1]) }
         let keyValue = linear(
             tokens, weight: concatenate([key.weight.value, value.weight.value]),
-            bias: concatenate([columns(key.bias), columns(value.bias)]).reshaped([2 * width]))
+            bias: concatenate(biases).reshaped([2 * width]))
         return out(
             crossAttention(
-                query: query(gatherRows(tokens, first)), Segments(count: count, length: 1), keyValue: keyValue,
-                segments,
-                heads: heads))
+                query: query(gatherRows(tokens, layout.reading.rows)), layout.reading.segments, keyValue: keyValue,
+                layout.tokens, heads: heads))
     }
 
     mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        try body(&positions)
+        try positions.visit(body)
         for part in [\Self.query, \.key, \.value, \.out] { try self[keyPath: part].visit(body) }
     }
 }

@@ -2,7 +2,7 @@ import Layers
 import TensorCore
 
 /// The text tower of a model, whichever it is.
-public enum TextTower: Module {
+package enum TextTower: Module {
     case transformer(TextTransformer)
     case sentence(SentenceTower)
 
@@ -15,11 +15,11 @@ public enum TextTower: Module {
     }
 
     /// - Parameters:
-    ///   - tokens: [B,T]
+    ///   - tokens: B texts
     ///   - isPacked: see `TextTransformer`; a sentence encoder never computes padding
     ///   - trace: sees the tokens after each block
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ tokens: TokenBatch, isPacked: Bool = true, trace: ((Int, Tensor) -> Void)? = nil)
+    package func callAsFunction(_ tokens: TokenBatch, isPacked: Bool = true, trace: ((Int, Tensor) -> Void)? = nil)
         -> Tensor
     {
         switch self {
@@ -29,16 +29,16 @@ public enum TextTower: Module {
     }
 
     /// Recompute every block in the backward pass. A sentence encoder keeps its values.
-    var isCheckpointed: Bool {
-        get { if case .transformer(let tower) = self { tower.transformer.isCheckpointed } else { false } }
+    var recomputes: Bool {
+        get { if case .transformer(let tower) = self { tower.transformer.recomputes } else { false } }
         set {
             guard case .transformer(var tower) = self else { return }
-            tower.transformer.isCheckpointed = newValue
+            tower.transformer.recomputes = newValue
             self = .transformer(tower)
         }
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         switch self {
         case .transformer(var tower):
             try tower.visit(body)
@@ -52,9 +52,9 @@ public enum TextTower: Module {
 
 /// A BERT encoder as text tower, as open_clip's `hf_model_name`: pooled, then projected. With the encoder frozen it
 /// is the text half of locked-text tuning (Zhai et al. 2021, arXiv:2111.07991, the towers' roles exchanged).
-public struct SentenceTower: Module {
+package struct SentenceTower: Module {
     let shape: SentenceTowerShape
-    public var encoder: SentenceEncoder
+    package var encoder: SentenceEncoder
     var projection: [Parameter]  // [E,D]; or [H,D] and [E,H]
 
     init(_ source: some ParameterSource, _ shape: SentenceTowerShape, embedWidth: Int, prefix: String) throws {
@@ -79,16 +79,14 @@ public struct SentenceTower: Module {
         // Padding takes no part; a text of nothing else keeps its first token.
         let texts = (0..<tokens.count).map { row in
             let kept = tokens[row].filter { $0 != shape.padding }
-            return kept.isEmpty ? [tokens[row].first!] : kept
+            return kept.isEmpty ? Array(tokens.padded(row).prefix(1)) : kept
         }
         let segments = Segments(lengths: texts.map(\.count))
         let x = encoder(texts.flatMap { $0 }, segments, trace: trace)
         let pooled: Tensor
         switch shape.pooling {
         case .mean: pooled = segmentMean(x, segments)
-        case .first:
-            let starts = (0..<segments.count).map { Int32(segments.offsets[$0]) }
-            pooled = gatherRows(x, x.device.tensor(starts, shape: [starts.count]))
+        case .first: pooled = gatherRows(x, Indices(segments.firsts))
         }
         switch shape.projection {
         case .none: return pooled
@@ -99,38 +97,18 @@ public struct SentenceTower: Module {
         }
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try encoder.visit(body)
-        for index in projection.indices { try body(&projection[index]) }
+        try projection.visit(body)
     }
 }
 
-public struct SentenceTowerShape: Sendable, Equatable {
-    public enum Pooling: Sendable, Equatable { case mean, first }
-    public enum Projection: Sendable, Equatable { case none, linear, mlp }
+package struct SentenceTowerShape: Sendable, Equatable {
+    package enum Pooling: Sendable, Equatable { case mean, first }
+    package enum Projection: Sendable, Equatable { case none, linear, mlp }
 
-    public let encoder: SentenceShape
-    public let pooling: Pooling
-    public let projection: Projection
+    package let encoder: SentenceShape
+    package let pooling: Pooling
+    package let projection: Projection
     let padding: Int32
-}
-
-/// New parameters, but for the sentence encoder of the text tower, which comes from its folder.
-public struct PretrainedText<Rest: ParameterSource>: ParameterSource {
-    private let rest: Rest
-    private let pretrained: FileParameters
-
-    public init(_ rest: Rest, _ folder: SentenceFolder, on device: any Device) throws {
-        self.rest = rest
-        pretrained = try folder.source(on: device)
-    }
-
-    /// The names that it gives.
-    public static var prefix: String { "text.transformer." }
-
-    public func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter {
-        guard name.hasPrefix(Self.prefix) else { return try rest.parameter(name, shape, initial) }
-        let found = try pretrained.parameter(String(name.dropFirst(Self.prefix.count)), shape, initial)
-        return Parameter(name: name, value: found.value)
-    }
 }

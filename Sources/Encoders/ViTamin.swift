@@ -3,8 +3,8 @@ import TensorCore
 
 /// ViTamin (Chen et al. 2024, arXiv:2404.02132): two stages of inverted-bottleneck convolutions to a sixteenth
 /// of the size, then transformer blocks with gated MLPs, average pooling, a projection. timm's names.
-public struct ViTamin: Module {
-    public let shape: ViTaminShape
+package struct ViTamin: Module {
+    package let shape: ViTaminShape
     var stem: (first: Convolution, norm: LayerNorm, second: Convolution)
     var stages: [[InvertedBottleneck]]
     var stridedConvolution: (norm: LayerNorm, convolution: Convolution)
@@ -12,6 +12,7 @@ public struct ViTamin: Module {
     var transformer: Transformer
     var norm: LayerNorm
     var projection: Linear
+    private let layouts = PerShape<(segments: Segments, places: Indices)>()
 
     init(_ source: some ParameterSource, _ shape: ViTaminShape) throws {
         self.shape = shape
@@ -19,7 +20,7 @@ public struct ViTamin: Module {
         let path = trunk + ".patch_embed.backbone"
         func convolution(_ name: String, _ inputs: Int, _ outputs: Int, stride: Int = 1) throws -> Convolution {
             try Convolution(
-                source, "\(path).\(name)", inputs, outputs, kernel: 3, stride: stride, hasBias: true,
+                source, "\(path).\(name)", (inputs, outputs), KernelShape(3, stride: stride), hasBias: true,
                 weight: .fanOut(9 * outputs))
         }
         stem = (
@@ -53,36 +54,37 @@ public struct ViTamin: Module {
     ///   - images: [B,3,H,W]
     ///   - trace: sees the tokens [B*T,D] after each transformer block
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+    package func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
         var map = stem.first(FeatureMap(images: images)).map { stem.norm($0).activated(.gelu) }
         map = stages.joined().reduce(stem.second(map)) { $1($0) }
         map = stridedConvolution.convolution(map.map { stridedConvolution.norm($0) })
-        let segments = Segments(count: map.count, length: shape.tokens)
+        let (segments, places) = layouts(map.count) {
+            (
+                Segments(count: map.count, length: shape.tokens),
+                Indices((0..<map.count).flatMap { _ in 0..<shape.tokens })
+            )
+        }
         var x = map.rows
         if let positions {
-            let place = (0..<map.count).flatMap { _ in (0..<Int32(shape.tokens)) }
-            let table = positions.value.reshaped([shape.tokens, shape.blocks.width])
-            x = gatherRows(table, x.device.tensor(place, shape: [place.count]), addend: x)
+            x = gatherRows(positions.value.reshaped([shape.tokens, shape.blocks.width]), places, addend: x)
         }
         x = transformer(x, segments, trace: trace)
         return projection(norm(segmentMean(x, segments)))
     }
 
-    var isCheckpointed: Bool {
-        get { transformer.isCheckpointed }
-        set { transformer.isCheckpointed = newValue }
+    var recomputes: Bool {
+        get { transformer.recomputes }
+        set { transformer.recomputes = newValue }
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
         try stem.first.visit(body)
         try stem.norm.visit(body)
         try stem.second.visit(body)
-        for stage in stages.indices {
-            for block in stages[stage].indices { try stages[stage][block].visit(body) }
-        }
+        try stages.visit(body)
         try stridedConvolution.norm.visit(body)
         try stridedConvolution.convolution.visit(body)
-        if positions != nil { try body(&positions!) }
+        try positions.visit(body)
         try transformer.visit(body)
         try norm.visit(body)
         try projection.visit(body)
@@ -96,14 +98,15 @@ struct InvertedBottleneck: Module {
     var depthwise: DepthwiseConvolution
     var contract: Convolution
     var shortcut: Convolution?
-    let stride: Int
+    /// nil at stride 1.
+    let shrink: AveragePool?
 
     init(_ source: some ParameterSource, _ path: String, _ inputs: Int, _ outputs: Int, stride: Int) throws {
-        self.stride = stride
+        shrink = stride > 1 ? AveragePool(kernel: 3, stride: stride, padding: 1) : nil
         let middle = 4 * outputs
         func pointwise(_ name: String, _ inputs: Int, _ outputs: Int) throws -> Convolution {
             try Convolution(
-                source, "\(path).\(name)", inputs, outputs, kernel: 1, hasBias: true, weight: .fanOut(outputs))
+                source, "\(path).\(name)", (inputs, outputs), KernelShape(1), hasBias: true, weight: .fanOut(outputs))
         }
         norm = try LayerNorm(source, path + ".pre_norm", inputs, epsilon: 1e-6)
         expand = try pointwise("conv1_1x1", inputs, middle)
@@ -113,7 +116,7 @@ struct InvertedBottleneck: Module {
     }
 
     func callAsFunction(_ map: FeatureMap) -> FeatureMap {
-        var short = stride > 1 ? map.averagePooled(kernel: 3, stride: stride, padding: 1) : map
+        var short = shrink?(map) ?? map
         if let shortcut { short = shortcut(short) }
         let y = depthwise(expand(map.map { norm($0) }).map { $0.activated(.gelu) })
         return contract(y.map { $0.activated(.gelu) }).map { $0 + short.rows }
@@ -124,6 +127,6 @@ struct InvertedBottleneck: Module {
         try expand.visit(body)
         try depthwise.visit(body)
         try contract.visit(body)
-        if shortcut != nil { try shortcut!.visit(body) }
+        try shortcut.visit(body)
     }
 }

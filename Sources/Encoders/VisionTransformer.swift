@@ -3,19 +3,78 @@ import TensorCore
 
 /// The image tower: patches to tokens, blocks, pooling, projection (Dosovitskiy et al. 2020,
 /// arXiv:2010.11929; pooling by class token, average or attention).
-public struct VisionTransformer: Module {
-    public let shape: VisionShape
+package struct VisionTransformer: Module {
+    package let shape: VisionShape
     var patchWeight: Parameter  // [D,3,p,p]
     var patchBias: Parameter?  // [D]
     var classToken: Parameter?  // [D]
     var positions: Parameter  // [T,D], or [1,T,D] in timm's files
     var normBefore: LayerNorm?
-    public var transformer: Transformer
-    public var normAfter: LayerNorm
-    var pool: AttentionPool?
-    var attentionalPooler: AttentionalPooler?
-    var projection: Parameter?  // [D,E], or [E,D] in timm's files
-    var projectionBias: Parameter?  // [E]
+    package var transformer: Transformer
+    var reader: Reader
+    var projection: Projection
+    private let layouts = PerShape<Layout>()
+
+    /// What is read of an image's tokens, and the norm on the way: [N,D] -> [B,D].
+    enum Reader: Module {
+        case classToken(LayerNorm)
+        /// The mean of the patches, normed before or after.
+        case average(LayerNorm, isNormAfter: Bool)
+        case attention(LayerNorm, AttentionPool)
+        case queries(LayerNorm, AttentionalPooler)
+
+        mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+            switch self {
+            case .classToken(var norm):
+                try norm.visit(body)
+                self = .classToken(norm)
+            case .average(var norm, let isNormAfter):
+                try norm.visit(body)
+                self = .average(norm, isNormAfter: isNormAfter)
+            case .attention(var norm, var pool):
+                try norm.visit(body)
+                try pool.visit(body)
+                self = .attention(norm, pool)
+            case .queries(var norm, var pooler):
+                try norm.visit(body)
+                try pooler.visit(body)
+                self = .queries(norm, pooler)
+            }
+        }
+    }
+
+    /// The norm after the blocks.
+    package var normAfter: LayerNorm {
+        switch reader {
+        case .classToken(let norm), .average(let norm, _), .attention(let norm, _), .queries(let norm, _): norm
+        }
+    }
+
+    /// Which rows are what, of B images.
+    private struct Layout: Sendable {
+        let segments: Segments
+        /// Each token's place in its image: [B*T].
+        let places: Indices
+        /// Of class token and patches stacked: [B*T]; nil without a class token.
+        let order: Indices?
+        let classTokens: Reading
+        /// Without class tokens: [B*P].
+        let patches: Indices
+        let patchSegments: Segments
+
+        init(count: Int, patches: Int, hasClassToken: Bool) {
+            let tokens = patches + (hasClassToken ? 1 : 0)
+            segments = Segments(count: count, length: tokens)
+            places = Indices((0..<count * tokens).map { $0 % tokens })
+            order =
+                hasClassToken
+                ? Indices((0..<count * tokens).map { $0 % tokens == 0 ? 0 : $0 / tokens * patches + $0 % tokens }) : nil
+            classTokens = Reading(segments.firsts)
+            let first = hasClassToken ? 1 : 0
+            self.patches = Indices((0..<count).flatMap { image in (first..<tokens).map { image * tokens + $0 } })
+            patchSegments = Segments(count: count, length: patches)
+        }
+    }
 
     init(_ source: some ParameterSource, _ shape: VisionShape) throws {
         self.shape = shape
@@ -29,15 +88,8 @@ public struct VisionTransformer: Module {
             positions = try source.parameter("visual.positional_embedding", [shape.patches + 1, width], small)
             if shape.hasNormBefore { normBefore = try LayerNorm(source, "visual.ln_pre", width, epsilon: epsilon) }
             transformer = try Transformer(source, "visual.transformer.resblocks", shape.blocks, shape.style)
-            var pooledWidth = width
-            if case .queries(let count, let heads) = shape.pooling {
-                pooledWidth = shape.embedWidth
-                attentionalPooler = try AttentionalPooler(
-                    source, "visual.attn_pool", tokenWidth: width, width: pooledWidth, heads: heads, queries: count,
-                    epsilon: epsilon)
-            }
-            normAfter = try LayerNorm(source, "visual.ln_post", pooledWidth, epsilon: epsilon)
-            projection = try source.parameter("visual.proj", [pooledWidth, shape.embedWidth], small)
+            reader = try Self.reader(source, shape)
+            projection = .matrix(try source.parameter("visual.proj", [shape.pooledWidth, shape.embedWidth], small))
         case .timm, .vitamin:
             let path = "visual.trunk"
             let fanIn = 3 * patch * patch
@@ -46,14 +98,33 @@ public struct VisionTransformer: Module {
             patchBias = try source.parameter(path + ".patch_embed.proj.bias", [width], .zeros)
             positions = try source.parameter(path + ".pos_embed", [1, shape.patches, width], small)
             transformer = try Transformer(source, path + ".blocks", shape.blocks, shape.style)
-            normAfter = try LayerNorm(source, path + ".norm", width, epsilon: epsilon)
-            pool = try AttentionPool(source, path + ".attn_pool", shape.blocks)
-            if case .linear(let bias) = shape.projection {
-                projection = try source.parameter("visual.head.proj.weight", [shape.embedWidth, width], .fanIn(width))
-                if bias {
-                    projectionBias = try source.parameter("visual.head.proj.bias", [shape.embedWidth], .fanIn(width))
-                }
+            reader = .attention(
+                try LayerNorm(source, path + ".norm", width, epsilon: epsilon),
+                try AttentionPool(source, path + ".attn_pool", shape.blocks))
+            guard case .linear(let hasBias) = shape.projection else {
+                projection = .none
+                return
             }
+            projection = .linear(
+                try source.parameter("visual.head.proj.weight", [shape.embedWidth, width], .fanIn(width)),
+                bias: hasBias
+                    ? try source.parameter("visual.head.proj.bias", [shape.embedWidth], .fanIn(width)) : nil)
+        }
+    }
+
+    /// open_clip's, with its names.
+    private static func reader(_ source: some ParameterSource, _ shape: VisionShape) throws -> Reader {
+        let norm = try LayerNorm(source, "visual.ln_post", shape.pooledWidth, epsilon: shape.blocks.epsilon)
+        switch shape.pooling {
+        case .classToken: return .classToken(norm)
+        case .average: return .average(norm, isNormAfter: shape.isNormAfterPooling)
+        case .attention: return .attention(norm, try AttentionPool(source, "visual.attn_pool", shape.blocks))
+        case .queries(let count, let heads):
+            let pooler = PoolerShape(
+                width: shape.pooledWidth, heads: heads, queries: count, epsilon: shape.blocks.epsilon)
+            return .queries(
+                norm,
+                try AttentionalPooler(source, "visual.attn_pool", tokenWidth: shape.blocks.width, pooler))
         }
     }
 
@@ -61,65 +132,53 @@ public struct VisionTransformer: Module {
     ///   - images: [B,3,H,W], normalised as the model's preprocessing says
     ///   - trace: sees the tokens [B*T,D] after each block
     /// - Returns: [B,E], not normalised
-    public func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
+    package func callAsFunction(_ images: Tensor, trace: ((Int, Tensor) -> Void)? = nil) -> Tensor {
         let (count, width) = (images.shape[0], shape.blocks.width)
-        let tokens = shape.patches + (shape.hasClassToken ? 1 : 0)
-        let segments = Segments(count: count, length: tokens)
-        let kernel = patchWeight.value.reshaped([width, 3 * shape.patch * shape.patch])
-        let patches = linear(patchify(images, patch: shape.patch), weight: kernel, bias: patchBias?.value)  // [B*P,D]
-        var x = embed(patches, count: count, tokens: tokens)  // [B*T,D]
-        if let normBefore { x = normBefore(x) }
-        let pooled = read(x, segments, trace)  // [B,D]
-        switch shape.projection {
-        case .none: return pooled
-        case .matrix: return matmul(pooled, projection!.value)
-        case .linear: return linear(pooled, weight: projection!.value, bias: projectionBias?.value)
+        let layout = layouts(count) {
+            Layout(count: count, patches: shape.patches, hasClassToken: shape.hasClassToken)
         }
+        let kernel = patchWeight.value.reshaped([width, 3 * shape.patch * shape.patch])
+        let pixels = patchify(images, patch: shape.patch).converted(to: kernel.element)  // [B*P,3pp]
+        let patches = linear(pixels, weight: kernel, bias: patchBias?.value)  // [B*P,D]
+        var x = embed(patches, layout)  // [B*T,D]
+        if let normBefore { x = normBefore(x) }
+        return projection(read(x, layout, trace))  // [B,D] -> [B,E]
     }
 
     /// Class token before the patches of each image, positions added.
-    private func embed(_ patches: Tensor, count: Int, tokens: Int) -> Tensor {
-        let device = patches.device
-        let table = positions.value.reshaped([tokens, shape.blocks.width])
-        let position = device.tensor((0..<count * tokens).map { Int32($0 % tokens) }, shape: [count * tokens])
-        guard let classToken else { return gatherRows(table, position, addend: patches) }
-        let rows = (0..<count * tokens).map { index in
-            index % tokens == 0 ? Int32(0) : Int32(index / tokens * (tokens - 1) + index % tokens)
+    private func embed(_ patches: Tensor, _ layout: Layout) -> Tensor {
+        let width = shape.blocks.width
+        let table = positions.value.reshaped([positions.value.count / width, width])
+        guard let classToken, let order = layout.order else {
+            return gatherRows(table, layout.places, addend: patches)
         }
-        let stacked = concatenate([classToken.value.reshaped([1, shape.blocks.width]), patches])
-        return gatherRows(table, position, addend: gatherRows(stacked, device.tensor(rows, shape: [rows.count])))
+        let stacked = concatenate([classToken.value.reshaped([1, width]), patches])
+        return gatherRows(table, layout.places, addend: gatherRows(stacked, order))
     }
 
     /// The blocks, and what is read of them, [B,D]; a norm acts on each token alone, so it may follow the reading.
-    private func read(_ x: Tensor, _ segments: Segments, _ trace: ((Int, Tensor) -> Void)?) -> Tensor {
-        func tokens() -> Tensor { transformer(x, segments, trace: trace) }
-        switch shape.pooling {
-        case .classToken:
-            let first = segments.offsets.dropLast().map { Int32($0) }
-            return normAfter(transformer(x, segments, reading: first, trace: trace))
-        case .attention: return pool!(normAfter(tokens()), segments)
-        case .queries: return normAfter(attentionalPooler!(tokens(), segments))
-        case .average:
-            let x = tokens()
-            let patches = (0..<segments.count).flatMap { s in segments[s].dropFirst().map { Int32($0) } }
-            let kept = Segments(count: segments.count, length: patches.count / segments.count)
-            let y = gatherRows(
-                shape.isNormAfterPooling ? x : normAfter(x), x.device.tensor(patches, shape: [patches.count]))
-            return shape.isNormAfterPooling ? normAfter(segmentMean(y, kept)) : segmentMean(y, kept)
+    private func read(_ x: Tensor, _ layout: Layout, _ trace: ((Int, Tensor) -> Void)?) -> Tensor {
+        let segments = layout.segments
+        switch reader {
+        case .classToken(let norm): return norm(transformer(x, segments, layout.classTokens, trace: trace))
+        case .attention(let norm, let pool): return pool(norm(transformer(x, segments, trace: trace)), segments)
+        case .queries(let norm, let pooler): return norm(pooler(transformer(x, segments, trace: trace), segments))
+        case .average(let norm, let isNormAfter):
+            let y = transformer(x, segments, trace: trace)
+            let patches = gatherRows(isNormAfter ? y : norm(y), layout.patches)
+            let mean = segmentMean(patches, layout.patchSegments)
+            return isNormAfter ? norm(mean) : mean
         }
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        try body(&patchWeight)
-        if patchBias != nil { try body(&patchBias!) }
-        if classToken != nil { try body(&classToken!) }
-        try body(&positions)
-        if normBefore != nil { try normBefore!.visit(body) }
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try patchWeight.visit(body)
+        try patchBias.visit(body)
+        try classToken.visit(body)
+        try positions.visit(body)
+        try normBefore.visit(body)
         try transformer.visit(body)
-        try normAfter.visit(body)
-        if pool != nil { try pool!.visit(body) }
-        if attentionalPooler != nil { try attentionalPooler!.visit(body) }
-        if projection != nil { try body(&projection!) }
-        if projectionBias != nil { try body(&projectionBias!) }
+        try reader.visit(body)
+        try projection.visit(body)
     }
 }

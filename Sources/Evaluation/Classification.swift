@@ -3,11 +3,11 @@ import Foundation
 import TensorCore
 
 /// Zero-shot classification (Radford et al. 2021, arXiv:2103.00020, section 3.1).
-public enum Classification {
+package enum Classification {
     /// The classifier [C,E]: per class the mean of its templates' unit features, made unit again.
     ///
     /// - Parameter features: [C * templates, E], unit rows, a class's templates together
-    public static func weights(features: [Float], classes: Int, templates: Int, width: Int) -> [Float] {
+    package static func weights(features: [Float], classes: Int, templates: Int, width: Int) -> [Float] {
         var weights = [Float](repeating: 0, count: classes * width)
         for c in 0..<classes {
             var mean = [Double](repeating: 0, count: width)
@@ -21,7 +21,7 @@ public enum Classification {
     }
 
     /// The best `k` classes of every image, ties to the lower index, a tile of images at a time.
-    public static func top(_ k: Int, images: Tensor, weights: Tensor, tile: Int = 1024) -> [[Int]] {
+    package static func top(_ k: Int, images: Tensor, weights: Tensor, tile: Int = 1024) -> [[Int]] {
         let classes = weights.shape[0]
         var best: [[Int]] = []
         for start in stride(from: 0, to: images.shape[0], by: tile) {
@@ -49,7 +49,7 @@ public enum Classification {
     /// - Parameters:
     ///   - scores: [N,C]
     ///   - targets: [N,C], whether image n has class c
-    public static func averagePrecisions(scores: [Float], targets: [Bool], classes: Int) -> [Double] {
+    package static func averagePrecisions(scores: [Float], targets: [Bool], classes: Int) -> [Double] {
         let count = scores.count / max(1, classes)
         return (0..<classes).map { c in
             let order = (0..<count).sorted { a, b in
@@ -77,7 +77,7 @@ public enum Classification {
     /// acc1, acc5 (from five classes up) and the mean over the classes that occur of their recall. An image with
     /// several classes is right when the answer is one of them (Beyer et al. 2020, arXiv:2006.07159), and has
     /// no part in the recall by class.
-    public static func metrics(top: [[Int]], targets: [[Int]], classes: Int) -> [Metric] {
+    package static func metrics(top: [[Int]], targets: [[Int]], classes: Int) -> [Metric] {
         let hits = hits(top: top, targets: targets, classes: classes)
         var metrics = (classes >= 5 ? ["acc1", "acc5"] : ["acc1"]).map { name in
             Metric.mean(name, hits.map { $0[name]! })

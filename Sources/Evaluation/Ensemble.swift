@@ -1,20 +1,21 @@
+import Models
 import Foundation
 import Images
 import Support
 import TensorCore
 
 /// How much each expert counts in a task, and why.
-public struct Route: Sendable {
+package struct Route: Sendable {
     /// The experts, by the numbers their clusters gave them.
-    public let experts: [Int]
+    package let experts: [Int]
     /// Of each expert; they sum to 1.
-    public let weights: [Double]
+    package let weights: [Double]
     /// The largest weight an expert could get with that number of texts.
-    public let bound: Double
+    package let bound: Double
     /// For each text the expert it speaks for and by how much.
-    public let texts: [(expert: Int, affinity: Double)]
+    package let texts: [(expert: Int, affinity: Double)]
 
-    public init(
+    package init(
         weights: [Double], bound: Double, texts: [(expert: Int, affinity: Double)] = [], experts: [Int]? = nil
     ) {
         self.experts = experts ?? Array(weights.indices)
@@ -23,16 +24,16 @@ public struct Route: Sendable {
         self.texts = texts
     }
 
-    public static func uniform(_ experts: [Int]) -> Route {
+    package static func uniform(_ experts: [Int]) -> Route {
         let share = 1 / Double(experts.count)
         return Route(weights: experts.map { _ in share }, bound: share, experts: experts)
     }
 
     /// In nats; the logarithm of the number of experts when all count the same.
-    public var entropy: Double { weights.filter { $0 > 0 }.reduce(0) { $0 - $1 * log($1) } }
+    package var entropy: Double { weights.filter { $0 > 0 }.reduce(0) { $0 - $1 * log($1) } }
 
     /// The weights of some experts alone, made to sum to 1.
-    public func restricted(to kept: [Int]) -> Route {
+    package func restricted(to kept: [Int]) -> Route {
         guard kept != experts else { return self }
         let old = Dictionary(uniqueKeysWithValues: zip(experts, weights))
         let total = kept.reduce(0) { $0 + (old[$1] ?? 0) }
@@ -42,7 +43,7 @@ public struct Route: Sendable {
     }
 
     /// Only the `count` heaviest experts count; ties to the lower number.
-    public func top(_ count: Int) -> Route {
+    package func top(_ count: Int) -> Route {
         let kept = Set(weights.indices.sorted { (weights[$1], $0) < (weights[$0], $1) }.prefix(count))
         let total = kept.reduce(0) { $0 + weights[$1] }
         return Route(
@@ -59,7 +60,7 @@ public struct Route: Sendable {
 }
 
 /// Chooses weights for a task from the texts that describe it.
-public protocol TaskRouter: Sendable {
+package protocol TaskRouter: Sendable {
     /// The weights of the task that all groups are, and of each group as a task of its own.
     ///
     /// - Parameter groups: for each class its prompts, or each caption of a corpus alone
@@ -67,29 +68,29 @@ public protocol TaskRouter: Sendable {
 }
 
 /// What a benchmark is run on: one model, or experts whose cosines are summed with weights.
-public struct Ensemble: Sendable {
-    public let members: [LoadedModel]
+package struct Ensemble: Sendable {
+    package let members: [Model]
     /// The members' numbers.
-    public let experts: [Int]
+    package let experts: [Int]
     /// nil: all count the same.
-    public let router: (any TaskRouter)?
+    package let router: (any TaskRouter)?
     /// Run only that many experts of a task.
-    public let top: Int?
-    public let name: String
+    package let top: Int?
+    package let name: String
 
-    public init(_ model: LoadedModel) {
+    package init(_ model: Model) {
         (members, experts, router, top, name) = ([model], [0], nil, nil, model.name)
     }
 
     /// - Throws: `Failure(.badData)` when the members do not take the same inputs.
-    public init(
-        _ members: [LoadedModel], experts: [Int], router: (any TaskRouter)?, top: Int? = nil, name: String
+    package init(
+        _ members: [Model], experts: [Int], router: (any TaskRouter)?, top: Int? = nil, name: String
     ) throws {
         let first = members[0]
         for member in members.dropFirst()
         where try member.preprocess.json != first.preprocess.json
             || member.tokenizer.digest != first.tokenizer.digest
-            || member.model.blueprint != first.model.blueprint
+            || member.encoder.blueprint != first.encoder.blueprint
         {
             throw Failure(
                 .badData, member.name, "has another model, preprocessing or tokenizer than \(first.name)",
@@ -102,7 +103,7 @@ public struct Ensemble: Sendable {
         self.name = name
     }
 
-    var first: LoadedModel { members[0] }
+    var first: Model { members[0] }
 
     func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route]) {
         let uniform = Route.uniform(experts)
@@ -111,21 +112,21 @@ public struct Ensemble: Sendable {
     }
 
     /// Width of the rows of `features`.
-    public var width: Int { members.count * first.model.blueprint.embedWidth }
+    package var width: Int { members.count * first.encoder.blueprint.embedWidth }
 
     /// [N, members x E] unit rows: the members' features side by side, each the same share of the length.
     ///
     /// - Parameter skip: sees bad images, which then have no row; nil throws them
-    public func features(
+    package func features(
         images count: Int, progress: (Int) -> Void, skip: ((Int, Failure) -> Void)? = nil,
         _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [Float] {
-        let parts = try LoadedModel.encode(members, images: count, progress: progress, skip: skip, load)
-        return Self.joined(parts, count: parts[0].count / first.model.blueprint.embedWidth, weights: { _ in nil })
+        let parts = try Model.encode(members, images: count, progress: progress, skip: skip, load)
+        return Self.joined(parts, count: parts[0].count / first.encoder.blueprint.embedWidth, weights: { _ in nil })
     }
 
     /// - Parameter progress: sees the texts done by all members, out of members times texts
-    public func features(texts: [String], progress: (Int) -> Void = { _ in }) throws -> [Float] {
+    package func features(texts: [String], progress: (Int) -> Void = { _ in }) throws -> [Float] {
         let parts = try members.enumerated().map { index, member in
             try member.encode(texts: texts) { progress(index * texts.count + $0) }
         }
@@ -133,7 +134,7 @@ public struct Ensemble: Sendable {
     }
 
     /// What a person should know of how the members' folders were read.
-    public var notes: [String] { members.flatMap(\.notes) }
+    package var notes: [String] { members.flatMap(\.notes) }
 
     /// Rows of several models side by side.
     ///

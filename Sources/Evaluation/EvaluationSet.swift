@@ -4,22 +4,22 @@ import Shards
 import Support
 
 /// The images of a benchmark with their truths, in a fixed order. A bad image is an error here, never skipped.
-public struct EvaluationSet: Sendable {
-    public struct Item: Sendable {
-        public let key: String
+package struct EvaluationSet: Sendable {
+    package struct Item: Sendable {
+        package let key: String
         /// One class, several in a multi-label set, none in retrieval.
-        public let classes: [Int]
-        public let captions: [String]
+        package let classes: [Int]
+        package let captions: [String]
         let load: @Sendable () throws -> any Raster
 
-        public func image() throws -> any Raster { try load() }
+        package func image() throws -> any Raster { try load() }
     }
 
-    public let items: [Item]
+    package let items: [Item]
     /// Images that the protocol leaves out, and those of a COCO file without captions.
-    public let skipped: Int
+    package let skipped: Int
     /// How the data were read, where a person should know: the pairing of classes, what was passed over or left out.
-    public let notes: [String]
+    package let notes: [String]
 
     /// Shards (a file, a brace pattern or a folder of tars), an ImageFolder (class folders in sorted order),
     /// or a COCO captions JSON or a Karpathy split with `images` as its folder.
@@ -28,7 +28,7 @@ public struct EvaluationSet: Sendable {
     ///   - conversion: in which form images are resized
     ///   - split: of a Karpathy split; by default the one that evaluations use, test
     /// - Throws: `Failure` naming the file that is missing or damaged.
-    public init(
+    package init(
         _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst,
         split: String? = nil
     ) throws {

@@ -1,33 +1,33 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Shards
 import Support
 
 /// A benchmark, declared in YAML under Evals/tasks.
-public struct EvaluationTask: Sendable {
-    public enum Kind: String, Sendable, CaseIterable {
+package struct EvaluationTask: Sendable {
+    package enum Kind: String, Sendable, CaseIterable {
         case classification = "zeroshot_classification"
         case retrieval = "zeroshot_retrieval"
     }
 
-    public let name: String
-    public let kind: Kind
-    public let classNames: [String]
-    public let templates: [String]
+    package let name: String
+    package let kind: Kind
+    package let classNames: [String]
+    package let templates: [String]
     /// Multi-label: the classes of each image by its number, counted from 1, which ends its name; those without
     /// any are left out. nil: one class each, from the folder or shard.
-    public let labels: [[Int]]?
+    package let labels: [[Int]]?
     /// Read captions from this field of each sample's JSON.
-    public let captionKey: String?
+    package let captionKey: String?
     /// Whether a txt member is a caption a line or one caption.
-    public let captionForm: CaptionForm
+    package let captionForm: CaptionForm
     /// The WordNet id of each class, by which class folders may be named; empty where the task names none.
-    public let wordNetIDs: [String]
+    package let wordNetIDs: [String]
     /// Published figures with their sources, for people to read.
-    public let baselines: [String: String]
+    package let baselines: [String: String]
 
     /// - Throws: `Failure` naming file, line and key.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such task", remedy: "See Evals/tasks for those that come with Diptych")
@@ -82,7 +82,7 @@ public struct EvaluationTask: Sendable {
     }
 
     /// Everything of the task that figures depend on, to know a task that has changed.
-    public var contents: JSON {
+    package var contents: JSON {
         [
             "name": .string(name), "task": .string(kind.rawValue),
             "class_names": .array(classNames.map { .string($0) }),

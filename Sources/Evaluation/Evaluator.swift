@@ -1,3 +1,4 @@
+import Models
 import Encoders
 import Foundation
 import Images
@@ -5,12 +6,12 @@ import Support
 import TensorCore
 
 /// The result of one benchmark, as CLIP_benchmark writes it, with intervals and the protocol's hash.
-public struct EvaluationResult: Sendable {
-    public struct Value: Sendable {
-        public let name: String
-        public let value: Double
-        public let low: Double
-        public let high: Double
+package struct EvaluationResult: Sendable {
+    package struct Value: Sendable {
+        package let name: String
+        package let value: Double
+        package let low: Double
+        package let high: Double
 
         init(_ metric: Metric) {
             (name, value) = (metric.name, metric.value)
@@ -18,29 +19,29 @@ public struct EvaluationResult: Sendable {
         }
     }
 
-    public let dataset: String
-    public let model: String
-    public let task: EvaluationTask.Kind
-    public let values: [Value]
-    public let protocolHash: String
-    public let samples: Int
+    package let dataset: String
+    package let model: String
+    package let task: EvaluationTask.Kind
+    package let values: [Value]
+    package let protocolHash: String
+    package let samples: Int
     /// Images that the protocol leaves out: those without a label in a multi-label set.
-    public let skipped: Int
-    public let seconds: Double
+    package let skipped: Int
+    package let seconds: Double
     /// How the data were read: `EvaluationSet.notes`.
-    public let notes: [String]
+    package let notes: [String]
     /// Every image's key, best classes (of a classification) and part in each metric, in order.
-    public let answers: [(key: String, classes: [Int], hits: [String: Double])]
+    package let answers: [(key: String, classes: [Int], hits: [String: Double])]
     /// Rows whose products are the scores: images [N,E], and the classifier [C,E] or the captions [M,E].
-    public let features: (images: [Float], texts: [Float], width: Int)
+    package let features: (images: [Float], texts: [Float], width: Int)
     /// A few samples with the model's answers, when they were asked for.
-    public let examples: [EvaluationExample]
+    package let examples: [EvaluationExample]
     /// What the router did, for an ensemble of several.
-    public let experts: ExpertsAudit?
+    package let experts: ExpertsAudit?
 
-    public subscript(name: String) -> Double? { values.first { $0.name == name }?.value }
+    package subscript(name: String) -> Double? { values.first { $0.name == name }?.value }
 
-    public var json: JSON {
+    package var json: JSON {
         let json: JSON = [
             "dataset": .string(dataset), "model": .string(model), "task": .string(task.rawValue),
             "metrics": .object(Dictionary(uniqueKeysWithValues: values.map { ($0.name, .number($0.value)) })),
@@ -53,7 +54,7 @@ public struct EvaluationResult: Sendable {
     }
 
     /// A JSON object a line for every image: what `PairedComparison` reads.
-    public var answerLines: String {
+    package var answerLines: String {
         answers.map { key, classes, hits in
             let line: JSON = [
                 "key": .string(key), "classes": .array(classes.map { .integer($0) }),
@@ -64,7 +65,7 @@ public struct EvaluationResult: Sendable {
     }
 
     /// "acc1 0.912 [0.899, 0.924]", a line each.
-    public var lines: [String] {
+    package var lines: [String] {
         values.map { value in
             let name = value.name.padding(toLength: max(26, value.name.count), withPad: " ", startingAt: 0)
             return String(format: "  \(name) %.4f  [%.4f, %.4f]", value.value, value.low, value.high)
@@ -73,14 +74,14 @@ public struct EvaluationResult: Sendable {
 }
 
 /// Runs a task on a model.
-public struct Evaluator: Sendable {
-    public let task: EvaluationTask
-    public let set: EvaluationSet
+package struct Evaluator: Sendable {
+    package let task: EvaluationTask
+    package let set: EvaluationSet
 
     private let conversion: ImageConversion
 
     /// - Parameter conversion: in which form images are resized
-    public init(
+    package init(
         task: EvaluationTask, data: String, images: String? = nil, conversion: ImageConversion = .rgbFirst,
         split: String? = nil
     ) throws {
@@ -90,7 +91,7 @@ public struct Evaluator: Sendable {
     }
 
     /// What the figures depend on apart from the model: the task and the data's keys and truths.
-    public var digest: String {
+    package var digest: String {
         SHA256.hex(task.contents.text() + splitText + conversion.rawValue)
     }
 
@@ -105,7 +106,7 @@ public struct Evaluator: Sendable {
     ///   - audit: what each expert alone, all alike and the best of them would have reached
     ///   - examples: how many samples to keep with the model's answers
     ///   - progress: sees what is being encoded, how many of how many
-    public func run(
+    package func run(
         _ ensemble: Ensemble, audit: Bool = false, examples: Int = 0,
         progress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws -> EvaluationResult {
@@ -125,11 +126,11 @@ public struct Evaluator: Sendable {
             audit || ([route] + each).contains { $0.weights[member] > 0 }
         }
         let models = used.map { ensemble.members[$0] }
-        let width = ensemble.first.model.blueprint.embedWidth
+        let width = ensemble.first.encoder.blueprint.embedWidth
         var (images, encoded) = (ensemble.members.map { _ in [Float]() }, ensemble.members.map { _ in [Float]() })
         for (member, rows) in zip(
             used,
-            try LoadedModel.encode(models, images: items.count, progress: { progress("images", $0, items.count) }) {
+            try Model.encode(models, images: items.count, progress: { progress("images", $0, items.count) }) {
                 try items[$0].image()
             })
         {
@@ -148,7 +149,7 @@ public struct Evaluator: Sendable {
         let features = TaskFeatures(
             kind: task.kind, images: images, texts: encoded, width: width, targets: items.map(\.classes),
             owner: items.enumerated().flatMap { index, item in item.captions.map { _ in index } },
-            device: ensemble.first.model.device, imageCount: items.count,
+            device: ensemble.first.encoder.device, imageCount: items.count,
             textCount: task.kind == .retrieval ? texts.count : task.classNames.count)
         let classes = task.classNames.count
         let outcome = features.outcome(
@@ -198,12 +199,12 @@ public struct Evaluator: Sendable {
     }
 
     /// The first 16 hexadecimal digits of the SHA-256 of everything the figures depend on but the weights.
-    private func protocolHash(_ model: LoadedModel) throws -> String {
+    private func protocolHash(_ model: Model) throws -> String {
         var json: JSON = [
             "class_names": .array(task.classNames.map { .string($0) }),
             "templates": .array(task.templates.map { .string($0) }),
             "preprocess_cfg": model.preprocess.json, "tokenizer_sha256": .string(try model.tokenizer.digest),
-            "context_length": .integer(model.model.blueprint.text.contextLength),
+            "context_length": .integer(model.encoder.blueprint.text.contextLength),
             "split": .string(SHA256.hex(splitText)), "ties": "lower index first",
         ]
         if conversion != .rgbFirst { json = json.setting("convert", to: .string(conversion.rawValue)) }

@@ -4,22 +4,22 @@ import Support
 import TensorCore
 
 /// What a model makes of a few samples, to look at: pictures as small JPEGs.
-public struct EvaluationExample: Sendable {
-    public struct Answer: Sendable {
+package struct EvaluationExample: Sendable {
+    package struct Answer: Sendable {
         /// Base64 JPEG; nil for a class.
-        public let picture: String?
-        public let text: String
-        public let score: Float
-        public let isRight: Bool
+        package let picture: String?
+        package let text: String
+        package let score: Float
+        package let isRight: Bool
     }
 
     /// The caption of a retrieval, or the right class of a picture.
-    public let query: String
+    package let query: String
     /// Base64 JPEG of a picture that is classified.
-    public let picture: String?
-    public let answers: [Answer]
+    package let picture: String?
+    package let answers: [Answer]
 
-    public var json: JSON {
+    package var json: JSON {
         [
             "query": .string(query), "picture": picture.map { .string($0) } ?? .null,
             "answers": .array(

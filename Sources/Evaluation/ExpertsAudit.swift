@@ -2,20 +2,20 @@ import Foundation
 import Support
 
 /// What the router of an ensemble did with a task, beside what it could have done.
-public struct ExpertsAudit: Sendable {
+package struct ExpertsAudit: Sendable {
     /// Of the task.
-    public let route: Route
+    package let route: Route
     /// Mean weight of each expert over the captions as queries, and the mean of their entropies; retrieval only.
-    public let queries: (weights: [Double], entropy: Double, bound: Double)?
+    package let queries: (weights: [Double], entropy: Double, bound: Double)?
     /// Each class with the expert that its prompts lie nearest to, and by how much it speaks for it.
-    public let classes: [(name: String, expert: Int, affinity: Double)]
+    package let classes: [(name: String, expert: Int, affinity: Double)]
     /// The task's metrics by each expert alone.
-    public let alone: [[String: Double]]
-    public let uniform: [String: Double]
-    public let routed: [String: Double]
-    public let names: [String]
+    package let alone: [[String: Double]]
+    package let uniform: [String: Double]
+    package let routed: [String: Double]
+    package let names: [String]
     /// The experts' numbers, in the order of weights and figures.
-    public let experts: [Int]
+    package let experts: [Int]
 
     init(
         task: EvaluationTask, route: Route, each: [Route], ensemble: Ensemble, values: [EvaluationResult.Value],
@@ -48,7 +48,7 @@ public struct ExpertsAudit: Sendable {
     }
 
     /// The best expert of each metric: the oracle choice.
-    public var oracle: [String: (value: Double, expert: Int)] {
+    package var oracle: [String: (value: Double, expert: Int)] {
         Dictionary(
             uniqueKeysWithValues: uniform.keys.map { name in
                 let values = alone.map { $0[name] ?? 0 }
@@ -58,11 +58,11 @@ public struct ExpertsAudit: Sendable {
     }
 
     /// How much the oracle choice is ahead of the router.
-    public var regret: [String: Double] {
+    package var regret: [String: Double] {
         oracle.mapValues(\.value).merging(routed) { $0 - $1 }.filter { uniform[$0.key] != nil }
     }
 
-    public var json: JSON {
+    package var json: JSON {
         func object(_ values: [String: Double]) -> JSON { .object(values.mapValues { .number($0) }) }
         func list(_ values: [Double]) -> JSON { .array(values.map { .number($0) }) }
         var members: [String: JSON] = [
@@ -93,7 +93,7 @@ public struct ExpertsAudit: Sendable {
     }
 
     /// For people: weights, and what each expert alone would have reached.
-    public var lines: [String] {
+    package var lines: [String] {
         func row(_ values: [Double]) -> String { values.map { String(format: "%.4f", $0) }.joined(separator: "  ") }
         var lines = [
             "experts     \(experts.map(String.init).joined(separator: ", "))",

@@ -1,8 +1,8 @@
 import Support
 
 /// A figure over samples, with what a bootstrap needs to work it out again on a resample.
-public struct Metric: Sendable {
-    public let name: String
+package struct Metric: Sendable {
+    package let name: String
     private let count: Int
     private let evaluate: @Sendable ([Int]) -> Double
 
@@ -18,10 +18,10 @@ public struct Metric: Sendable {
         }
     }
 
-    public var value: Double { evaluate(Array(0..<count)) }
+    package var value: Double { evaluate(Array(0..<count)) }
 
     /// Percentile bootstrap: 1,000 resamples, seed 0, 2.5 and 97.5 %.
-    public var interval: (low: Double, high: Double) {
+    package var interval: (low: Double, high: Double) {
         var random = RandomStream(seed: 0, purpose: "bootstrap")
         let values = (0..<1000).map { _ in evaluate((0..<count).map { _ in random.integer(below: count) }) }.sorted()
         func percentile(_ share: Double) -> Double {

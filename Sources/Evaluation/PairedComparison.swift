@@ -2,28 +2,28 @@ import Foundation
 import Support
 
 /// The same images judged twice: the mean difference of each metric with its interval.
-public struct PairedComparison: Sendable {
-    public struct Value: Sendable {
-        public let name: String
-        public let base: Double
-        public let other: Double
+package struct PairedComparison: Sendable {
+    package struct Value: Sendable {
+        package let name: String
+        package let base: Double
+        package let other: Double
         /// other - base of each pair of files.
-        public let runs: [Double]
+        package let runs: [Double]
         /// Of other - base: 95 %, percentile bootstrap over images, 1,000 resamples, seed 0. An image that several
         /// runs answered is drawn with all its answers.
-        public let low: Double
-        public let high: Double
+        package let low: Double
+        package let high: Double
     }
 
-    public let values: [Value]
+    package let values: [Value]
     /// Different images.
-    public let count: Int
+    package let count: Int
 
     /// - Parameters:
     ///   - base: files that `eval --answers` wrote, of one run or several
     ///   - other: as many, each of the same images in the same order
     /// - Throws: `Failure(.badData)` when they are not of the same images.
-    public init(_ base: [String], against other: [String]) throws {
+    package init(_ base: [String], against other: [String]) throws {
         guard base.count == other.count else {
             throw Failure(.usage, "compare", "\(base.count) files on one side, \(other.count) on the other")
         }
@@ -75,7 +75,7 @@ public struct PairedComparison: Sendable {
         }
     }
 
-    public var json: JSON {
+    package var json: JSON {
         .object(
             Dictionary(
                 uniqueKeysWithValues: values.map {

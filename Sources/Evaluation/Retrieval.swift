@@ -3,16 +3,16 @@ import Support
 import TensorCore
 
 /// Image-text retrieval by cosine, ties to the lower index, never all scores at once.
-public enum Retrieval {
-    public struct Ranks: Sendable {
+package enum Retrieval {
+    package struct Ranks: Sendable {
         /// Of each text's own image among all images, from 0.
-        public let textToImage: [Int]
+        package let textToImage: [Int]
         /// Of each image's best own text among all texts, from 0; `limit` for any further down.
-        public let imageToText: [Int]
+        package let imageToText: [Int]
     }
 
     /// The largest K of the recalls.
-    public static let limit = 10
+    package static let limit = 10
 
     /// One product in tiles: a text's rank is counted in its row of scores, an image keeps its best `limit` texts.
     ///
@@ -20,7 +20,7 @@ public enum Retrieval {
     ///   - images: [N,E], unit rows
     ///   - texts: [M,E], unit rows
     ///   - owner: the image of each text
-    public static func ranks(images: Tensor, texts: Tensor, owner: [Int]) -> Ranks {
+    package static func ranks(images: Tensor, texts: Tensor, owner: [Int]) -> Ranks {
         let (n, m) = (images.shape[0], texts.shape[0])
         let tile = max(128, min(2048, (1 << 24) / max(1, n)))  // texts: 64 MB of scores
         var textRanks = [Int](repeating: 0, count: m)
@@ -163,7 +163,7 @@ public enum Retrieval {
 
     /// CLIP_benchmark's names: image_retrieval is text to image, text_retrieval image to text (a hit when
     /// any own text is among the first K). Intervals resample images together with all their texts.
-    public static func metrics(_ ranks: Ranks, owner: [Int]) -> [Metric] {
+    package static func metrics(_ ranks: Ranks, owner: [Int]) -> [Metric] {
         let texts = texts(of: owner, images: ranks.imageToText.count)
         return cuts.flatMap { k in
             [

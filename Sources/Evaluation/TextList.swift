@@ -1,12 +1,12 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 import Tokenization
 
 /// Class names or templates named by a YAML key: a list, a text file with one a line, or a field of a
 /// JSON file (`file.json#key`). Files stand beside the YAML, in the working folder or where set-up puts them.
-public enum TextList {
-    public static func read(_ section: Section, _ key: String, beside path: String) throws -> [String] {
+package enum TextList {
+    package static func read(_ section: Section, _ key: String, beside path: String) throws -> [String] {
         let texts = try find(section, key, beside: path)
         guard !texts.isEmpty else { throw section.wrong(key, "holds no texts") }
         return texts
@@ -28,7 +28,7 @@ public enum TextList {
     }
 
     /// A value that names a file beside the YAML, as it is named from the working folder; nil for any other.
-    public static func resolved(_ section: Section, _ key: String, beside path: String) throws -> String? {
+    package static func resolved(_ section: Section, _ key: String, beside path: String) throws -> String? {
         let words = section.has(key) ? try section.strings(key) : []
         guard words.count == 1, words[0].hasSuffix(".txt") || words[0].contains(".json#") else { return nil }
         let parts = words[0].split(separator: "#", maxSplits: 1).map(String.init)

@@ -4,15 +4,15 @@ import TensorCore
 import Weights
 
 /// Which expert owns each sample of a data set, in the order of its shards.
-public struct Assignment: Sendable {
+package struct Assignment: Sendable {
     /// The nearest fine centre; -1 for a sample without a caption, or without clusters.
-    public let fine: [Int32]
-    public let expert: [Int32]
+    package let fine: [Int32]
+    package let expert: [Int32]
     /// SHA-256 of all samples' keys: the data it belongs to.
-    public let samples: String
+    package let samples: String
 
     /// - Parameter captions: one of each sample; nil for a sample without, which is dealt out in turn
-    public init(
+    package init(
         _ captions: [String?], _ clusters: Clusters, embedder: any CaptionEmbedder, samples: String,
         on device: any Device, progress: (Int) -> Void = { _ in }
     ) throws {
@@ -33,7 +33,7 @@ public struct Assignment: Sendable {
     }
 
     /// Samples dealt out at random, to `experts` sets of equal chance: the control without clusters.
-    public init(random count: Int, experts: Int, seed: UInt64, samples: String) {
+    package init(random count: Int, experts: Int, seed: UInt64, samples: String) {
         fine = [Int32](repeating: -1, count: count)
         expert = (0..<count).map { sample in
             var random = RandomStream(seed: seed, purpose: "random expert", sample: sample)
@@ -43,7 +43,7 @@ public struct Assignment: Sendable {
     }
 
     /// - Throws: `Failure(.badData)` when the file is no assignment.
-    public init(file path: String) throws {
+    package init(file path: String) throws {
         let file = try Safetensors(path)
         func column(_ name: String) throws -> [Int32] {
             try file.integers(name).map { number in
@@ -60,17 +60,17 @@ public struct Assignment: Sendable {
         self.samples = samples
     }
 
-    public func write(to path: String) throws {
+    package func write(to path: String) throws {
         try Safetensors.write(
             [FileTensor("fine", fine, shape: [fine.count]), FileTensor("expert", expert, shape: [expert.count])],
             to: path, metadata: ["format": "pt", "samples": samples])
     }
 
-    public func size(of expert: Int) -> Int { self.expert.count { $0 == Int32(expert) } }
+    package func size(of expert: Int) -> Int { self.expert.count { $0 == Int32(expert) } }
 
     /// An expert's own samples, and of the others' each with the chance `outOfCluster` (the released code's
     /// `ooc_ratio`), once and for all.
-    public func subset(expert: Int, outOfCluster: Double, seed: UInt64) -> [Bool] {
+    package func subset(expert: Int, outOfCluster: Double, seed: UInt64) -> [Bool] {
         self.expert.enumerated().map { sample, owner in
             if owner == Int32(expert) { return true }
             guard outOfCluster > 0 else { return false }
@@ -79,7 +79,7 @@ public struct Assignment: Sendable {
         }
     }
 
-    public static func digest(of sources: [ShardSource]) -> String {
+    package static func digest(of sources: [ShardSource]) -> String {
         SHA256.hex(
             sources.flatMap { $0.shards.map { SHA256.hex($0.samples.map(\.key).joined(separator: "\n")) } }.joined())
     }
@@ -87,7 +87,7 @@ public struct Assignment: Sendable {
     /// One caption of each sample, drawn by the seed; nil where there is none, which is counted by reason.
     ///
     /// - Throws: `Failure(.io)` when a shard cannot be read.
-    public static func captions(of sources: [ShardSource], _ fields: SampleFields, seed: UInt64) throws -> (
+    package static func captions(of sources: [ShardSource], _ fields: SampleFields, seed: UInt64) throws -> (
         captions: [String?], faults: FaultTally
     ) {
         var (drawn, faults) = ([String?](), FaultTally())

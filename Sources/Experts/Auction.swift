@@ -3,12 +3,12 @@
 ///
 /// Bertsekas 1988, "The auction algorithm": each point without a place bids for the centre it gains most from, so
 /// much that its second choice would do as well; a full centre gives up the point that bid least.
-public enum Auction {
+package enum Auction {
     /// - Parameters:
     ///   - values: [N,k], what a point is worth to a centre (minus the squared distance)
     ///   - centres: k, at most N
     /// - Returns: the centre of each point; every centre has floor(N / k) or one more
-    public static func assign(_ values: [Float], centres: Int) -> [Int] {
+    package static func assign(_ values: [Float], centres: Int) -> [Int] {
         let count = values.count / centres
         precondition(count >= centres, "\(count) points cannot fill \(centres) centres")
         guard centres > 1 else { return [Int](repeating: 0, count: count) }

@@ -1,3 +1,4 @@
+import Models
 import Encoders
 import Evaluation
 import Foundation
@@ -6,7 +7,7 @@ import TensorCore
 import Tokenization
 
 /// Turns captions into the unit rows that clusters and routers are made of.
-public protocol CaptionEmbedder: Sendable {
+package protocol CaptionEmbedder: Sendable {
     /// D
     var width: Int { get }
     var card: EmbedderCard { get }
@@ -18,8 +19,8 @@ public protocol CaptionEmbedder: Sendable {
 }
 
 /// What made the rows of a clusters file, kept with it: distances mean nothing to another embedder's rows.
-public struct EmbedderCard: Sendable, Equatable {
-    public enum Kind: String, Sendable, CaseIterable {
+package struct EmbedderCard: Sendable, Equatable {
+    package enum Kind: String, Sendable, CaseIterable {
         /// A BERT-family encoder in a transformers folder.
         case sentence
         /// The text tower of a dual encoder.
@@ -28,17 +29,17 @@ public struct EmbedderCard: Sendable, Equatable {
         case tfidf
     }
 
-    public let kind: Kind
+    package let kind: Kind
     /// The folder it was read from.
-    public let path: String
+    package let path: String
     /// SHA-256 of weights and vocabulary.
-    public let digest: String
-    public let width: Int
+    package let digest: String
+    package let width: Int
 }
 
 extension EmbedderCard.Kind {
     /// - Throws: `Failure` naming what is missing or does not fit.
-    public func open(_ path: String, on device: any Device) throws -> any CaptionEmbedder {
+    package func open(_ path: String, on device: any Device) throws -> any CaptionEmbedder {
         switch self {
         case .sentence: try SentenceEmbedder(path, on: device)
         case .model: try TextTowerEmbedder(path, on: device)
@@ -48,12 +49,12 @@ extension EmbedderCard.Kind {
 }
 
 /// A BERT-family sentence encoder: SimCSE's, MiniLM's.
-public struct SentenceEmbedder: CaptionEmbedder {
-    public let card: EmbedderCard
+package struct SentenceEmbedder: CaptionEmbedder {
+    package let card: EmbedderCard
     private let model: SentenceModel
     private let tokenizer: WordPieceTokenizer
 
-    public init(_ path: String, on device: any Device) throws {
+    package init(_ path: String, on device: any Device) throws {
         let folder = try SentenceFolder(path)
         let vocabulary = try TokenizerCard(path)
         guard let tokenizer = try vocabulary.load() as? WordPieceTokenizer else {
@@ -76,9 +77,9 @@ public struct SentenceEmbedder: CaptionEmbedder {
             kind: .sentence, path: path, digest: SHA256.hex(parts.joined(separator: "\n")), width: model.width)
     }
 
-    public var width: Int { card.width }
+    package var width: Int { card.width }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
+    package func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
         let limit = min(256, model.encoder.shape.positions)
         var features: [Float] = []
         features.reserveCapacity(captions.count * width)
@@ -96,21 +97,21 @@ public struct SentenceEmbedder: CaptionEmbedder {
 }
 
 /// The text tower of a model folder, with its own tokenizer.
-public struct TextTowerEmbedder: CaptionEmbedder {
-    public let card: EmbedderCard
-    private let model: LoadedModel
+package struct TextTowerEmbedder: CaptionEmbedder {
+    package let card: EmbedderCard
+    private let model: Model
 
-    public init(_ path: String, on device: any Device) throws {
-        model = try LoadedModel(path, on: device)
+    package init(_ path: String, on device: any Device) throws {
+        model = try Model(path, on: device)
         let file = try HuggingFaceFolder.stands(at: path) ? path + "/model.safetensors" : ModelFolder.weights(in: path)
         card = EmbedderCard(
             kind: .model, path: path, digest: try SHA256.hex(SHA256.hex(readFile(file)) + model.tokenizer.digest),
-            width: model.model.blueprint.embedWidth)
+            width: model.encoder.blueprint.embedWidth)
     }
 
-    public var width: Int { card.width }
+    package var width: Int { card.width }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
+    package func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
         try model.encode(texts: captions, progress: progress)
     }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Shards
 import Support
 import TensorCore
@@ -8,17 +8,17 @@ import Weights
 
 /// Two-step clusters of captions (Ma et al. 2024, arXiv:2404.16030, section 3.1): m fine centres, and the coarse
 /// cluster, which is the expert, of each. On disk `clusters.safetensors`, `clusters.yaml` and, to read, `summary.md`.
-public struct Clusters: Sendable {
+package struct Clusters: Sendable {
     /// [m,D], not unit rows
-    public let fine: [Float]
+    package let fine: [Float]
     /// [n,D]
-    public let coarse: [Float]
+    package let coarse: [Float]
     /// The expert of each fine centre, [m].
-    public let expertOf: [Int]
-    public let embedder: EmbedderCard
+    package let expertOf: [Int]
+    package let embedder: EmbedderCard
 
-    public var width: Int { embedder.width }
-    public var experts: Int { coarse.count / width }
+    package var width: Int { embedder.width }
+    package var experts: Int { coarse.count / width }
 
     static let tensorsName = "clusters.safetensors"
     static let cardName = "clusters.yaml"
@@ -30,7 +30,7 @@ public struct Clusters: Sendable {
     ///   - fine: how the m centres are fitted
     ///   - experts: n
     /// - Throws: `Failure(.badData)` for fewer points than centres, or fewer centres than experts.
-    public static func fit(
+    package static func fit(
         _ points: [Float], embedder: EmbedderCard, fine: KMeans, experts: Int, on device: any Device
     ) throws -> (clusters: Clusters, fine: KMeans.Fit) {
         let fitted = try fine.fit(points, width: embedder.width, on: device)
@@ -54,7 +54,7 @@ public struct Clusters: Sendable {
     }
 
     /// - Throws: `Failure` naming the file, tensor or key that is missing or does not fit.
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         let path = folder + "/" + Self.cardName
         guard Files.exists(path) else {
             throw Failure(
@@ -89,7 +89,7 @@ public struct Clusters: Sendable {
     ///
     /// - Parameter path: where it stands now, when that is not where it stood
     /// - Throws: `Failure(.badData)` when another embedder stands there.
-    public func openEmbedder(_ path: String? = nil, on device: any Device) throws -> any CaptionEmbedder {
+    package func openEmbedder(_ path: String? = nil, on device: any Device) throws -> any CaptionEmbedder {
         let place = path ?? embedder.path
         let opened = try embedder.kind.open(place, on: device)
         guard opened.card.digest == embedder.digest else {
@@ -101,9 +101,9 @@ public struct Clusters: Sendable {
         return opened
     }
 
-    public struct Settings {
+    package struct Settings {
         let lines: [String]
-        public init(_ fit: KMeans.Fit, _ fine: KMeans, sample: Int, of total: Int) {
+        package init(_ fit: KMeans.Fit, _ fine: KMeans, sample: Int, of total: Int) {
             lines = [
                 "sample: \(sample)", "captions: \(total)", "balance: \(fine.balance.rawValue)",
                 "start: \(fine.start.rawValue)", "seed: \(fine.seed)", "iterations: \(fit.iterations)",
@@ -115,7 +115,7 @@ public struct Clusters: Sendable {
     /// Writes the folder whole or not at all.
     ///
     /// - Parameter summary: for people
-    public func write(to folder: String, _ settings: Settings, embedder made: any CaptionEmbedder, summary: String)
+    package func write(to folder: String, _ settings: Settings, embedder made: any CaptionEmbedder, summary: String)
         throws
     {
         try AtomicFile.writeFolder(folder) { folder in
@@ -144,7 +144,7 @@ public struct Clusters: Sendable {
     /// - Parameters:
     ///   - captions: N
     ///   - points: [N,D], their rows
-    public func summary(_ captions: [String], _ points: [Float], on device: any Device) -> String {
+    package func summary(_ captions: [String], _ points: [Float], on device: any Device) -> String {
         let nearest = KMeans.nearest(points, fine, width: width, on: device)
         var members = [[(distance: Float, caption: Int)]](repeating: [], count: expertOf.count)
         for (caption, (centre, distance)) in nearest.enumerated() { members[centre].append((distance, caption)) }

@@ -1,39 +1,40 @@
+import Models
 import Evaluation
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 import TensorCore
 
 /// The experts of one mixture on disk: `experts.yaml` names their model folders, the clusters and the router's form.
-public struct ExpertsFolder: Sendable {
-    public struct Expert: Sendable {
-        public let index: Int
+package struct ExpertsFolder: Sendable {
+    package struct Expert: Sendable {
+        package let index: Int
         /// The training run.
-        public let run: String
-        public let recipe: String
-        public let samples: Int
-        public let steps: Int
+        package let run: String
+        package let recipe: String
+        package let samples: Int
+        package let steps: Int
 
-        public var model: String { run + "/model" }
-        public var isTrained: Bool { Files.exists(model) }
+        package var model: String { run + "/model" }
+        package var isTrained: Bool { Files.exists(model) }
     }
 
     static let cardName = "experts.yaml"
 
-    public let path: String
-    public let experts: [Expert]
-    public let split: ExpertsRecipe.Split
-    public let router: RouterForm
+    package let path: String
+    package let experts: [Expert]
+    package let split: ExpertsRecipe.Split
+    package let router: RouterForm
     /// SHA-256 of the clusters that the samples were assigned by.
     private let clustersDigest: String?
-    public var clustersPath: String { path + "/clusters" }
+    package var clustersPath: String { path + "/clusters" }
 
-    public static func stands(at path: String) -> Bool {
+    package static func stands(at path: String) -> Bool {
         Files.exists(path + "/" + cardName)
     }
 
     /// - Throws: `Failure` naming file, line and key.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         self.path = path
         let file = path + "/" + Self.cardName
         guard Files.exists(file) else {
@@ -59,7 +60,7 @@ public struct ExpertsFolder: Sendable {
     }
 
     /// The same experts routed by another form.
-    public func write(router: RouterForm) throws {
+    package func write(router: RouterForm) throws {
         try Self.write(
             to: path, experts.map { ($0.index, $0.samples, $0.steps) }, split: split, router: router,
             clusters: clustersDigest)
@@ -88,7 +89,7 @@ public struct ExpertsFolder: Sendable {
     /// - Parameters:
     ///   - name: a form instead of the folder's
     ///   - embedder: where the embedder stands now
-    public func router(
+    package func router(
         _ name: RouterForm.Name? = nil, embedder: String? = nil, on device: any Device
     ) throws -> Router? {
         guard split == .clusters else { return nil }
@@ -115,24 +116,24 @@ public struct ExpertsFolder: Sendable {
     }
 
     /// - Throws: `Failure(.inputMissing)` naming an expert that is not trained.
-    public func models(tokenizer: String?, on device: any Device) throws -> [LoadedModel] {
+    package func models(tokenizer: String?, on device: any Device) throws -> [Model] {
         for expert in experts where !expert.isTrained {
             throw Failure(
                 .inputMissing, expert.model, "expert \(expert.index) is not trained",
                 remedy: "Run diptych experts train, or take it out of \(path)/\(Self.cardName)")
         }
-        return try experts.map { try LoadedModel($0.model, tokenizer: tokenizer, on: device) }
+        return try experts.map { try Model($0.model, tokenizer: tokenizer, on: device) }
     }
 }
 
 /// How an experts folder is to be run.
-public struct EnsembleOptions: Sendable {
-    public var tokenizer: String?
-    public var form: RouterForm.Name?
-    public var embedder: String?
-    public var top: Int?
+package struct EnsembleOptions: Sendable {
+    package var tokenizer: String?
+    package var form: RouterForm.Name?
+    package var embedder: String?
+    package var top: Int?
 
-    public init(tokenizer: String? = nil, form: RouterForm.Name? = nil, embedder: String? = nil, top: Int? = nil) {
+    package init(tokenizer: String? = nil, form: RouterForm.Name? = nil, embedder: String? = nil, top: Int? = nil) {
         self.tokenizer = tokenizer
         self.form = form
         self.embedder = embedder
@@ -146,11 +147,11 @@ extension Ensemble {
     /// - Throws: `Failure` naming what is missing or does not fit.
     ///
     /// - Parameter isRouted: whether tasks will be routed; features alone need no router
-    public init(
+    package init(
         _ path: String, _ options: EnsembleOptions = EnsembleOptions(), isRouted: Bool = true, on device: any Device
     ) throws {
         guard ExpertsFolder.stands(at: path) else {
-            self.init(try LoadedModel(path, tokenizer: options.tokenizer, on: device))
+            self.init(try Model(path, tokenizer: options.tokenizer, on: device))
             return
         }
         let folder = try ExpertsFolder(path)

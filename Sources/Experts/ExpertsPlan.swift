@@ -1,31 +1,31 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 
 /// Turns an assignment into ordinary training runs: a recipe for each expert, which continues the seed run's
 /// checkpoint on the expert's own samples for its share of the remaining steps.
-public struct ExpertsPlan: Sendable {
+package struct ExpertsPlan: Sendable {
     /// The seed run, the checkpoint it is continued from, and the steps it would have taken in all.
-    public struct Seed: Sendable {
-        public let recipe: String
-        public let checkpoint: String
-        public let total: Int
+    package struct Seed: Sendable {
+        package let recipe: String
+        package let checkpoint: String
+        package let total: Int
 
-        public init(recipe: String, checkpoint: String, total: Int) {
+        package init(recipe: String, checkpoint: String, total: Int) {
             self.recipe = recipe
             self.checkpoint = checkpoint
             self.total = total
         }
     }
 
-    public let sizes: [Int]
+    package let sizes: [Int]
     /// Of each expert: round(share of the samples x remaining steps), so that all together see what the dense run
     /// would have seen.
-    public let steps: [Int]
+    package let steps: [Int]
 
     /// - Parameter batch: pairs of a step
     /// - Throws: `Failure(.badData)` when an expert owns too few samples for one step or one batch.
-    public init(_ assignment: Assignment, experts: Int, remaining: Int, batch: Int) throws {
+    package init(_ assignment: Assignment, experts: Int, remaining: Int, batch: Int) throws {
         sizes = (0..<experts).map { assignment.size(of: $0) }
         let total = Double(max(1, assignment.expert.count))
         steps = sizes.map { Int((Double($0) / total * Double(remaining)).rounded()) }
@@ -38,7 +38,7 @@ public struct ExpertsPlan: Sendable {
     }
 
     /// Writes the seed's checkpoint, the assignment, the recipes and `experts.yaml` into the folder.
-    public func write(_ recipe: ExpertsRecipe, _ seed: Seed, _ assignment: Assignment, to folder: String) throws {
+    package func write(_ recipe: ExpertsRecipe, _ seed: Seed, _ assignment: Assignment, to folder: String) throws {
         let manager = FileManager.default
         let checkpoint = folder + "/seed"
         try AtomicFile.writeFolder(checkpoint) { target in

@@ -1,40 +1,40 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 
 /// From captions to an evaluated mixture, as a YAML file states it. Paths are relative to the working folder.
-public struct ExpertsRecipe {
-    public enum Split: String, Sendable, CaseIterable {
+package struct ExpertsRecipe {
+    package enum Split: String, Sendable, CaseIterable {
         case clusters
         /// Samples dealt out at random: the control.
         case random
     }
 
-    public struct Evaluation: Sendable {
-        public let task: String
-        public let data: String
-        public let images: String?
+    package struct Evaluation: Sendable {
+        package let task: String
+        package let data: String
+        package let images: String?
     }
 
     /// The merged file, kept in the experts folder.
-    public let file: YAMLFile
+    package let file: YAMLFile
     /// Folder of the dense run that every expert continues.
-    public let seedRun: String
+    package let seedRun: String
     /// nil: its last checkpoint.
-    public let seedStep: Int?
-    public let experts: Int
-    public let split: Split
-    public let embedder: (kind: EmbedderCard.Kind, path: String, width: Int)
+    package let seedStep: Int?
+    package let experts: Int
+    package let split: Split
+    package let embedder: (kind: EmbedderCard.Kind, path: String, width: Int)
     /// Captions that the clusters are fitted on, at most.
-    public let sample: Int
-    public let fine: KMeans
-    public let outOfCluster: Double
-    public let router: RouterForm
-    public let evaluations: [Evaluation]
+    package let sample: Int
+    package let fine: KMeans
+    package let outOfCluster: Double
+    package let router: RouterForm
+    package let evaluations: [Evaluation]
 
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
-    public init(_ path: String, overrides: [String] = []) throws {
+    package init(_ path: String, overrides: [String] = []) throws {
         guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/experts for those that come with Diptych")

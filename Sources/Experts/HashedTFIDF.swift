@@ -5,12 +5,12 @@ import Weights
 
 /// Words hashed into buckets, weighted by TF-IDF, projected onto the directions that hold most of the sample
 /// (truncated SVD by subspace iteration: Halko, Martinsson and Tropp 2011, arXiv:0909.4061). Needs no weights from elsewhere.
-public struct HashedTFIDF: CaptionEmbedder {
+package struct HashedTFIDF: CaptionEmbedder {
     static let fileName = "tfidf.safetensors"
     static let buckets = 1 << 14
 
-    public let width: Int
-    public let card: EmbedderCard
+    package let width: Int
+    package let card: EmbedderCard
     private let inverseFrequency: [Float]  // [buckets]
     private let directions: [Float]  // [buckets, D]
 
@@ -18,7 +18,7 @@ public struct HashedTFIDF: CaptionEmbedder {
     ///   - captions: the sample it is fitted on
     ///   - width: dimensions of the result
     /// - Throws: `Failure(.badData)` when the captions hold fewer different words than dimensions.
-    public init(fitting captions: [String], width: Int, seed: UInt64, folder: String = "") throws {
+    package init(fitting captions: [String], width: Int, seed: UInt64, folder: String = "") throws {
         let counts = captions.map(Self.counts)
         var documents = [Int](repeating: 0, count: Self.buckets)
         for row in counts { for (bucket, _) in row { documents[bucket] += 1 } }
@@ -63,7 +63,7 @@ public struct HashedTFIDF: CaptionEmbedder {
             ], to: folder + "/" + Self.fileName)
     }
 
-    public func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
+    package func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
         var features = [Float](repeating: 0, count: captions.count * width)
         for (n, caption) in captions.enumerated() {
             var row = [Double](repeating: 0, count: width)

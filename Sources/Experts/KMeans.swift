@@ -4,28 +4,28 @@ import TensorCore
 
 /// k-means (Lloyd 1982) whose assignments can be held at equal sizes, over points taken a chunk at a time with
 /// running sums: beside the points one chunk's distances are in memory. A function of points, settings and seed alone.
-public struct KMeans: Sendable {
+package struct KMeans: Sendable {
     /// How a chunk's points are kept from crowding around few centres, while centres are fitted.
-    public enum Balance: String, Sendable, CaseIterable { case none, sinkhorn, auction }
-    public enum Start: String, Sendable, CaseIterable {
+    package enum Balance: String, Sendable, CaseIterable { case none, sinkhorn, auction }
+    package enum Start: String, Sendable, CaseIterable {
         /// Arthur and Vassilvitskii 2007, of several candidates the best at every turn.
         case plusPlus = "k-means++"
         /// Points drawn without replacement.
         case random
     }
 
-    public var clusters: Int
-    public var balance: Balance
-    public var start: Start
-    public var iterations: Int
+    package var clusters: Int
+    package var balance: Balance
+    package var start: Start
+    package var iterations: Int
     /// Fits from this many starts and keeps the one with the least inertia.
-    public var restarts: Int
-    public var chunk: Int
+    package var restarts: Int
+    package var chunk: Int
     /// Of Sinkhorn.
-    public var epsilon: Double
-    public var seed: UInt64
+    package var epsilon: Double
+    package var seed: UInt64
 
-    public init(
+    package init(
         clusters: Int, balance: Balance = .none, start: Start = .plusPlus, iterations: Int = 50, restarts: Int = 1,
         chunk: Int = 4096, epsilon: Double = 0.05, seed: UInt64 = 0
     ) {
@@ -39,18 +39,18 @@ public struct KMeans: Sendable {
         self.seed = seed
     }
 
-    public struct Fit: Sendable {
+    package struct Fit: Sendable {
         /// [k,D]
-        public let centres: [Float]
+        package let centres: [Float]
         /// The sum of squared distances to the assigned centres in the last pass.
-        public let inertia: Double
-        public let sizes: [Int]
-        public let iterations: Int
+        package let inertia: Double
+        package let sizes: [Int]
+        package let iterations: Int
     }
 
     /// - Parameter values: N points [N,D]
     /// - Throws: `Failure(.badData)` for fewer points than clusters.
-    public func fit(_ values: [Float], width: Int, on device: any Device) throws -> Fit {
+    package func fit(_ values: [Float], width: Int, on device: any Device) throws -> Fit {
         let count = values.count / width
         guard count >= clusters else {
             throw Failure(
@@ -189,7 +189,7 @@ public struct KMeans: Sendable {
     }
 
     /// Every point's nearest centre and the squared distance to it; ties to the lower index.
-    public static func nearest(
+    package static func nearest(
         _ points: [Float], _ centres: [Float], width: Int, on device: any Device, chunk: Int = 4096
     ) -> [(centre: Int, squaredDistance: Float)] {
         let k = centres.count / width

@@ -4,18 +4,18 @@ import Support
 import TensorCore
 
 /// Weights of experts from how a task's own words lie among the fine centres, in both published forms.
-public enum RouterForm: Sendable, Equatable {
+package enum RouterForm: Sendable, Equatable {
     /// Ma et al. 2024, arXiv:2404.16030, eq. 5 and 6 with appendix E: p(c) ~ exp(sum of exp(-d^2 / lambda)).
     case paper(lambda: Double)
     /// The released code: p(c) ~ exp(sum of exp((add - d) mul) / 8), d not squared.
     case release
 
-    public enum Name: String, Sendable, CaseIterable { case paper, release }
+    package enum Name: String, Sendable, CaseIterable { case paper, release }
 
     /// What each text adds to the expert that its nearest fine centre belongs to.
     ///
     /// - Parameter squaredDistances: of L texts to their nearest fine centres
-    public func affinities(squaredDistances: [Double]) -> [Double] {
+    package func affinities(squaredDistances: [Double]) -> [Double] {
         let count = Double(squaredDistances.count)
         switch self {
         case .paper(let lambda):
@@ -31,7 +31,7 @@ public enum RouterForm: Sendable, Equatable {
     }
 
     /// - Parameter owners: the experts of the texts' nearest fine centres
-    public func route(squaredDistances: [Double], owners: [Int], experts: Int) -> Route {
+    package func route(squaredDistances: [Double], owners: [Int], experts: Int) -> Route {
         let affinities = affinities(squaredDistances: squaredDistances)
         var sums = [Double](repeating: 0, count: experts)
         for (owner, affinity) in zip(owners, affinities) { sums[owner] += affinity }
@@ -51,15 +51,15 @@ public enum RouterForm: Sendable, Equatable {
 }
 
 /// Routes tasks to experts: an embedder, the centres it made, and a form.
-public struct Router: TaskRouter {
-    public let form: RouterForm
+package struct Router: TaskRouter {
+    package let form: RouterForm
     private let clusters: Clusters
     private let embedder: any CaptionEmbedder
     private let device: any Device
     /// The experts that are there; weights of the others are shared out among them.
     private let present: [Int]
 
-    public init(
+    package init(
         _ form: RouterForm, _ clusters: Clusters, _ embedder: any CaptionEmbedder, present: [Int], on device: any Device
     ) {
         self.form = form
@@ -69,7 +69,7 @@ public struct Router: TaskRouter {
         self.device = device
     }
 
-    public func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route]) {
+    package func routes(_ groups: [[String]]) throws -> (task: Route, each: [Route]) {
         let near = try near(groups)
         func route(_ near: ArraySlice<(Double, Int)>) -> Route {
             form.route(squaredDistances: near.map(\.0), owners: near.map(\.1), experts: clusters.experts)

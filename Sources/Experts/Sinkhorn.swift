@@ -5,14 +5,14 @@ import Support
 ///
 /// Sinkhorn and Knopp 1967; for clustering Caron et al. 2020, arXiv:2006.09882: exp(values / epsilon) with rows and
 /// columns scaled in turn until both sums are right.
-public enum Sinkhorn {
+package enum Sinkhorn {
     /// - Parameters:
     ///   - values: [N,k]
     ///   - epsilon: the smaller, the closer to a hard assignment and the more turns it takes
     ///   - tolerance: of the marginals, relative
     /// - Returns: [N,k]; every row sums to 1/N, every column to 1/k
     /// - Throws: `Failure(.badData)` when the marginals are not reached.
-    public static func plan(
+    package static func plan(
         _ values: [Float], centres: Int, epsilon: Double = 0.05, tolerance: Double = 1e-7, turns: Int = 20_000
     ) throws -> [Double] {
         let (plan, isReached) = scaled(values, centres, epsilon, tolerance, turns)

@@ -2,22 +2,23 @@ import Foundation
 import Support
 
 /// Random changes of training images; each draws from its sample's own stream.
-public struct Augmentation: Sendable, Equatable {
+package struct Augmentation: Sendable, Equatable {
     /// Share of the area that RandomResizedCrop keeps, lowest and highest.
-    public var scale: ClosedRange<Double>
+    package var scale: ClosedRange<Double>
     /// Width over height of the crop, lowest and highest.
-    public var ratio: ClosedRange<Double>
+    package var ratio: ClosedRange<Double>
     /// Chance of a horizontal flip.
-    public var flip: Double
+    package var flip: Double
 
-    public init(scale: ClosedRange<Double> = 0.9...1, ratio: ClosedRange<Double> = 0.75...(4.0 / 3), flip: Double = 0) {
+    package init(scale: ClosedRange<Double> = 0.9...1, ratio: ClosedRange<Double> = 0.75...(4.0 / 3), flip: Double = 0)
+    {
         self.scale = scale
         self.ratio = ratio
         self.flip = flip
     }
 
     /// torchvision's RandomResizedCrop (ten tries, then the centre), then the flip.
-    public func callAsFunction(
+    package func callAsFunction(
         _ image: some Raster, width: Int, height: Int, _ filter: ResampleFilter, _ random: inout RandomStream
     ) -> PixelImage {
         finish(image.cropped(box(image.width, image.height, &random)), width, height, filter, &random)
@@ -26,7 +27,7 @@ public struct Augmentation: Sendable, Equatable {
     /// The same of an image file. `fast` decodes nothing of a JPEG but the crop.
     ///
     /// - Throws: `ImageFault`
-    public func callAsFunction(
+    package func callAsFunction(
         decoding data: Data, _ decode: DecodeMode, _ conversion: ImageConversion, width: Int, height: Int,
         _ filter: ResampleFilter, _ random: inout RandomStream
     ) throws(ImageFault) -> PixelImage {

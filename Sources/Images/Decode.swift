@@ -2,8 +2,8 @@ import CCodecs
 import Foundation
 
 /// Why an image cannot be used. `reason` is what faults are counted by.
-public struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
-    public enum Reason: String, Sendable, CaseIterable {
+package struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
+    package enum Reason: String, Sendable, CaseIterable {
         case empty = "empty file"
         case notAnImage = "not an image"
         case truncated = "truncated image"
@@ -12,13 +12,13 @@ public struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {
         case tooLarge = "image too large"
     }
 
-    public let reason: Reason
-    public let detail: String
-    public var description: String { detail.isEmpty ? reason.rawValue : "\(reason.rawValue) (\(detail))" }
+    package let reason: Reason
+    package let detail: String
+    package var description: String { detail.isEmpty ? reason.rawValue : "\(reason.rawValue) (\(detail))" }
 }
 
 /// How training images are decoded.
-public enum DecodeMode: String, Sendable, CaseIterable {
+package enum DecodeMode: String, Sendable, CaseIterable {
     /// PIL's pixels, to the last bit.
     case exact
     /// JPEGs at a half, a quarter or an eighth where that is large enough, of a training crop the part alone, by libjpeg's
@@ -27,13 +27,13 @@ public enum DecodeMode: String, Sendable, CaseIterable {
 
     /// The shortest side that a result of this size needs, after a crop that keeps at least `share` of the area; nil
     /// for the exact image.
-    public func shortest(width: Int, height: Int, share: Double = 1) -> Int? {
+    package func shortest(width: Int, height: Int, share: Double = 1) -> Int? {
         self == .exact ? nil : Int((Double(max(width, height)) / share.squareRoot()).rounded(.up))
     }
 }
 
 /// In which form an image is resized.
-public enum ImageConversion: String, Sendable, CaseIterable {
+package enum ImageConversion: String, Sendable, CaseIterable {
     /// Converted to RGB first, as webdataset's and torchvision's readers do.
     case rgbFirst = "rgb_first"
     /// In the form that the file holds (palette, alpha, CMYK, 16-bit grey), converted afterwards, as open_clip's CSV
@@ -42,7 +42,7 @@ public enum ImageConversion: String, Sendable, CaseIterable {
 
     /// - Parameter shortest: see `PixelImage.init(decoding:shortest:)`
     /// - Throws: `ImageFault`
-    public func open(_ data: Data, shortest: Int? = nil) throws(ImageFault) -> any Raster {
+    package func open(_ data: Data, shortest: Int? = nil) throws(ImageFault) -> any Raster {
         switch self {
         case .rgbFirst: try PixelImage(decoding: data, shortest: shortest)
         case .asOpened: try OpenedImage(decoding: data, shortest: shortest)
@@ -52,14 +52,14 @@ public enum ImageConversion: String, Sendable, CaseIterable {
 
 extension PixelImage {
     /// More pixels than this are refused from the header alone (PIL's limit against decompression bombs).
-    public static let largestPixelCount = 178_956_970
+    package static let largestPixelCount = 178_956_970
 
     /// Decodes JPEG, PNG, WebP, GIF, BMP, Netpbm or TIFF, told apart by their first bytes, the first frame of several, as PIL's `convert("RGB")` would:
     /// alpha is dropped, grey is repeated, CMYK is converted, EXIF orientation is left alone (but a TIFF's is followed).
     ///
     /// - Parameter shortest: a JPEG may be decoded at a half, quarter or eighth of its size, its shortest side no less than this
     /// - Throws: `ImageFault`
-    public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
+    package init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: false)
         self.init(width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
     }
@@ -73,7 +73,7 @@ extension PixelImage {
     ///   - shortest: as above
     ///   - choose: gets width and height and gives a part that lies inside
     /// - Throws: `ImageFault`
-    public init(decoding data: Data, shortest: Int, part choose: @escaping (Int, Int) -> CropBox) throws(ImageFault) {
+    package init(decoding data: Data, shortest: Int, part choose: @escaping (Int, Int) -> CropBox) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: false, part: choose)
         let image = PixelImage(
             width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
@@ -189,7 +189,7 @@ struct Decoded {
 
 extension PixelImage {
     /// - Parameter quality: 1...100, libjpeg's scale
-    public func jpeg(quality: Int = 90) -> Data {
+    package func jpeg(quality: Int = 90) -> Data {
         var out: UnsafeMutablePointer<UInt8>?
         var count = 0
         let status = pixels.withUnsafeBufferPointer {

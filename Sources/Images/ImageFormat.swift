@@ -2,14 +2,14 @@ import Foundation
 
 /// What is taken for an image by its name: the suffixes of torchvision's ImageFolder, and GIF. AVIF, which is not read,
 /// is among them so that it is named instead of passed over.
-public enum ImageFormat {
+package enum ImageFormat {
     /// Lower case, without the dot.
-    public static let suffixes = [
+    package static let suffixes = [
         "jpg", "jpeg", "png", "webp", "bmp", "gif", "ppm", "pgm", "pbm", "pnm", "tif", "tiff", "avif",
     ]
 
     /// The suffix that a file of these bytes should have.
-    public static func suffix(of data: Data) -> String { known([UInt8](data.prefix(16)))?.rawValue ?? "jpg" }
+    package static func suffix(of data: Data) -> String { known([UInt8](data.prefix(16)))?.rawValue ?? "jpg" }
 
     enum Known: String {
         case jpg, png, webp, gif, bmp, ppm

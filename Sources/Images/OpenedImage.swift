@@ -3,7 +3,7 @@ import CPixels
 import Foundation
 
 /// An image in some form that can be cut, resized and at last seen as RGB.
-public protocol Raster: Sendable {
+package protocol Raster: Sendable {
     var width: Int { get }
     var height: Int { get }
     var rgb: PixelImage { get }
@@ -19,11 +19,11 @@ extension Raster {
 }
 
 extension PixelImage: Raster {
-    public var rgb: PixelImage { self }
+    package var rgb: PixelImage { self }
 }
 
 /// An image in the form that its file holds, as PIL opens it: resized in that form, turned to RGB afterwards.
-public struct OpenedImage: Raster {
+package struct OpenedImage: Raster {
     private enum Content {
         case rgb(PixelImage)
         /// A palette or one bit: indices are never mixed, PIL takes the nearest whatever filter it is given.
@@ -39,7 +39,7 @@ public struct OpenedImage: Raster {
     private init(_ content: Content) { self.content = content }
 
     /// - Throws: `ImageFault`
-    public init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
+    package init(decoding data: Data, shortest: Int? = nil) throws(ImageFault) {
         let decoded = try Decoded(data, shortest: shortest, asOpened: true)
         let image = PixelImage(
             width: decoded.width, height: decoded.height, pixels: decoded.pixels, share: decoded.share)
@@ -62,8 +62,8 @@ public struct OpenedImage: Raster {
         }
     }
 
-    public var width: Int { size.width }
-    public var height: Int { size.height }
+    package var width: Int { size.width }
+    package var height: Int { size.height }
 
     private var size: (width: Int, height: Int) {
         switch content {
@@ -73,7 +73,7 @@ public struct OpenedImage: Raster {
         }
     }
 
-    public var rgb: PixelImage {
+    package var rgb: PixelImage {
         switch content {
         case .rgb(let image), .indexed(let image, _), .alpha(let image, _): return image
         case .cmyk(let image, let black):
@@ -104,7 +104,7 @@ public struct OpenedImage: Raster {
         }
     }
 
-    public func cropped(left: Int, top: Int, width: Int, height: Int) -> OpenedImage {
+    package func cropped(left: Int, top: Int, width: Int, height: Int) -> OpenedImage {
         mapped(
             { $0.cropped(left: left, top: top, width: width, height: height) },
             { image in
@@ -112,7 +112,7 @@ public struct OpenedImage: Raster {
             })
     }
 
-    public func flipped() -> OpenedImage {
+    package func flipped() -> OpenedImage {
         mapped(
             { $0.flipped() },
             { image in
@@ -120,7 +120,7 @@ public struct OpenedImage: Raster {
             })
     }
 
-    public func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> OpenedImage {
+    package func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> OpenedImage {
         if case .indexed(let image, let palette) = content {
             let colour = Array(palette[3 * Int(fill)..<3 * Int(fill) + 3])
             return OpenedImage(
@@ -138,7 +138,7 @@ public struct OpenedImage: Raster {
             })
     }
 
-    public func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter) -> OpenedImage {
+    package func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter) -> OpenedImage {
         guard newWidth != width || newHeight != height else { return self }
         switch content {
         case .indexed(let image, let palette):

@@ -1,24 +1,24 @@
 /// A part of an image, in pixels from its top left corner.
-public struct CropBox: Sendable, Equatable {
-    public let left: Int
-    public let top: Int
-    public let width: Int
-    public let height: Int
+package struct CropBox: Sendable, Equatable {
+    package let left: Int
+    package let top: Int
+    package let width: Int
+    package let height: Int
 
-    public init(left: Int, top: Int, width: Int, height: Int) {
+    package init(left: Int, top: Int, width: Int, height: Int) {
         (self.left, self.top, self.width, self.height) = (left, top, width, height)
     }
 }
 
 /// An 8-bit RGB image, rows from the top.
-public struct PixelImage: Equatable, Sendable {
-    public let width: Int
-    public let height: Int
+package struct PixelImage: Equatable, Sendable {
+    package let width: Int
+    package let height: Int
     /// [height, width, 3]
-    public var pixels: [UInt8]
+    package var pixels: [UInt8]
     private let share: DecodeShare?
 
-    public init(width: Int, height: Int, pixels: [UInt8]) {
+    package init(width: Int, height: Int, pixels: [UInt8]) {
         self.init(width: width, height: height, pixels: pixels, share: nil)
     }
 
@@ -30,12 +30,12 @@ public struct PixelImage: Equatable, Sendable {
         self.share = share
     }
 
-    public static func == (a: PixelImage, b: PixelImage) -> Bool {
+    package static func == (a: PixelImage, b: PixelImage) -> Bool {
         a.width == b.width && a.height == b.height && a.pixels == b.pixels
     }
 
     /// The part with this corner and size; it must lie inside.
-    public func cropped(left: Int, top: Int, width: Int, height: Int) -> PixelImage {
+    package func cropped(left: Int, top: Int, width: Int, height: Int) -> PixelImage {
         if left == 0, top == 0, width == self.width, height == self.height { return self }
         precondition(
             left >= 0 && top >= 0 && left + width <= self.width && top + height <= self.height,
@@ -49,7 +49,7 @@ public struct PixelImage: Equatable, Sendable {
         return PixelImage(width: width, height: height, pixels: out)
     }
 
-    public func flipped() -> PixelImage {
+    package func flipped() -> PixelImage {
         var out = pixels
         for y in 0..<height {
             for x in 0..<width {
@@ -59,7 +59,7 @@ public struct PixelImage: Equatable, Sendable {
         return PixelImage(width: width, height: height, pixels: out)
     }
 
-    public func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> PixelImage {
+    package func padded(left: Int, top: Int, width: Int, height: Int, fill: UInt8) -> PixelImage {
         var out = [UInt8](repeating: fill, count: width * height * 3)
         for y in 0..<self.height {
             let target = ((y + top) * width + left) * 3

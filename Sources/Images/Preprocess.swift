@@ -3,8 +3,8 @@ import Foundation
 import Support
 
 /// How an image becomes a model's input, read from open_clip's `preprocess_cfg` as it is.
-public struct Preprocess: Sendable, Equatable {
-    public enum ResizeMode: String, Sendable, CaseIterable {
+package struct Preprocess: Sendable, Equatable {
+    package enum ResizeMode: String, Sendable, CaseIterable {
         /// Shortest side to the target, then the centre.
         case shortest
         /// Both sides to the target, whatever the shape.
@@ -13,19 +13,19 @@ public struct Preprocess: Sendable, Equatable {
         case longest
     }
 
-    public var height: Int
-    public var width: Int
-    public var mean: [Float]
-    public var deviation: [Float]
-    public var filter: ResampleFilter
-    public var mode: ResizeMode
-    public var fill: UInt8
+    package var height: Int
+    package var width: Int
+    package var mean: [Float]
+    package var deviation: [Float]
+    package var filter: ResampleFilter
+    package var mode: ResizeMode
+    package var fill: UInt8
 
-    public static let clipMean: [Float] = [0.48145466, 0.4578275, 0.40821073]
-    public static let clipDeviation: [Float] = [0.26862954, 0.26130258, 0.27577711]
+    package static let clipMean: [Float] = [0.48145466, 0.4578275, 0.40821073]
+    package static let clipDeviation: [Float] = [0.26862954, 0.26130258, 0.27577711]
 
     /// - Throws: `Failure(.badData)` naming the key.
-    public init(_ json: JSON, height: Int, width: Int, path: String) throws {
+    package init(_ json: JSON, height: Int, width: Int, path: String) throws {
         func wrong(_ key: String, _ problem: String) -> Failure {
             Failure(.badData, path, "preprocess_cfg.\(key): \(problem)")
         }
@@ -86,13 +86,13 @@ public struct Preprocess: Sendable, Equatable {
     ]
 
     /// The settings that are read, and the keys of those that are not.
-    public static func known(_ json: JSON) -> (JSON, dropped: [String]) {
+    package static func known(_ json: JSON) -> (JSON, dropped: [String]) {
         guard let members = json.object else { return (json, []) }
         return (.object(members.filter { keys.contains($0.key) }), members.keys.filter { !keys.contains($0) }.sorted())
     }
 
     /// What is written back as `preprocess_cfg`.
-    public var json: JSON {
+    package var json: JSON {
         // Floats are written as the shortest decimal that reads back to them.
         func decimals(_ values: [Float]) -> JSON { .array(values.map { .number(Double("\($0)")!) }) }
         return [
@@ -103,7 +103,7 @@ public struct Preprocess: Sendable, Equatable {
     }
 
     /// The evaluation transform in 8 bits: resize, then crop or pad to the target size.
-    public func geometry(_ image: some Raster) -> PixelImage { placed(image).rgb }
+    package func geometry(_ image: some Raster) -> PixelImage { placed(image).rgb }
 
     private func placed<Image: Raster>(_ image: Image) -> Image {
         switch mode {
@@ -136,7 +136,7 @@ public struct Preprocess: Sendable, Equatable {
     }
 
     /// [3,H,W] floats: value / 255, minus the mean, over the deviation.
-    public func normalized(_ image: PixelImage, into out: UnsafeMutablePointer<Float>) {
+    package func normalized(_ image: PixelImage, into out: UnsafeMutablePointer<Float>) {
         precondition(
             image.width == width && image.height == height,
             "normalising \(image.width)x\(image.height), not \(width)x\(height)")
@@ -144,7 +144,7 @@ public struct Preprocess: Sendable, Equatable {
         cp_to_planes(image.pixels, out, width * height, table)
     }
 
-    public func callAsFunction(_ image: PixelImage) -> [Float] {
+    package func callAsFunction(_ image: PixelImage) -> [Float] {
         let ready = geometry(image)
         return [Float](unsafeUninitializedCapacity: 3 * width * height) { buffer, count in
             normalized(ready, into: buffer.baseAddress!)
@@ -170,7 +170,7 @@ extension Raster {
 
 extension Preprocess {
     /// The picture of normalised floats [3,H,W], to look at.
-    public func image(of floats: [Float]) -> PixelImage {
+    package func image(of floats: [Float]) -> PixelImage {
         let count = width * height
         let pixels = (0..<count * 3).map { index in
             let (pixel, c) = (index / 3, index % 3)

@@ -2,7 +2,7 @@ import CPixels
 import Foundation
 
 /// Filters of PIL's resize.
-public enum ResampleFilter: String, Sendable {
+package enum ResampleFilter: String, Sendable {
     case bicubic, bilinear
 
     var support: Double { self == .bicubic ? 2 : 1 }
@@ -87,7 +87,7 @@ struct ResampleWeights {
 extension PixelImage {
     /// PIL's antialiased resize, bit for bit: two passes, 8-bit rounding between them, the vertical one
     /// first exactly when (H_in - H_out) > 2 max(0, W_in - W_out); an axis that keeps its size is skipped.
-    public func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter) -> PixelImage {
+    package func resized(width newWidth: Int, height newHeight: Int, _ filter: ResampleFilter) -> PixelImage {
         precondition(newWidth > 0 && newHeight > 0, "cannot resize to \(newWidth)x\(newHeight)")
         let isVerticalFirst = height - newHeight > 2 * max(0, width - newWidth)
         if isVerticalFirst { return vertically(newHeight, filter).horizontally(newWidth, filter) }

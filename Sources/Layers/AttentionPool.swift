@@ -2,7 +2,7 @@ import TensorCore
 
 /// Multi-head attention pooling (MAP) as timm's AttentionPoolLatent: one learned probe per image attends
 /// to all tokens, then x + MLP(norm(x)).
-public struct AttentionPool: Module {
+package struct AttentionPool: Module {
     var latent: Parameter  // [1,1,D]
     var query: Linear
     var keyValue: Linear
@@ -11,8 +11,9 @@ public struct AttentionPool: Module {
     var mlp: MLP
     let heads: Int
     let activation: Activation
+    private let probes = PerShape<Reading>()
 
-    public init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape) throws {
+    package init(_ source: some ParameterSource, _ path: String, _ shape: TransformerShape) throws {
         let (width, hidden) = (shape.width, shape.mlpWidth)
         heads = shape.heads
         activation = shape.activation
@@ -28,19 +29,17 @@ public struct AttentionPool: Module {
     }
 
     /// [N,D] tokens of B images -> [B,D]
-    public func callAsFunction(_ x: Tensor, _ segments: Segments) -> Tensor {
-        let count = segments.count
+    package func callAsFunction(_ x: Tensor, _ segments: Segments) -> Tensor {
         let probe = query(latent.value.reshaped([1, x.columns]))  // [1,D]
-        let zeros = x.device.tensor([Int32](repeating: 0, count: count), shape: [count])
+        let probes = probes(segments.count) { .same(segments.count) }
         let pooled = crossAttention(
-            query: gatherRows(probe, zeros), Segments(count: count, length: 1), keyValue: keyValue(x), segments,
-            heads: heads)
+            query: gatherRows(probe, probes.rows), probes.segments, keyValue: keyValue(x), segments, heads: heads)
         let y = out(pooled)
         return mlp(norm(y), activation, residual: y)
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        try body(&latent)
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try latent.visit(body)
         for part in [\Self.query, \.keyValue, \.out] { try self[keyPath: part].visit(body) }
         try norm.visit(body)
         try mlp.visit(body)

@@ -1,8 +1,20 @@
 import TensorCore
 
+/// Sizes of a pooler.
+package struct PoolerShape: Sendable, Equatable {
+    package let width: Int
+    package let heads: Int
+    package let queries: Int
+    package let epsilon: Float
+
+    package init(width: Int, heads: Int, queries: Int, epsilon: Float) {
+        (self.width, self.heads, self.queries, self.epsilon) = (width, heads, queries, epsilon)
+    }
+}
+
 /// Attention pooling with learned queries, as open_clip's AttentionalPooler (CoCa, Yu et al. 2022,
 /// arXiv:2205.01917): norm(queries) attends to norm(tokens). The width may change on the way.
-public struct AttentionalPooler: Module {
+package struct AttentionalPooler: Module {
     var query: Parameter  // [Q,E]
     /// One [3E,E] matrix, or [E,E], [E,D], [E,D] where the tokens' width is another.
     var weights: [Parameter]
@@ -11,13 +23,12 @@ public struct AttentionalPooler: Module {
     var normQuery: LayerNorm
     var normKey: LayerNorm
     let heads: Int
+    private let queries = PerShape<Reading>()
 
-    public init(
-        _ source: some ParameterSource, _ path: String, tokenWidth: Int, width: Int, heads: Int, queries: Int,
-        epsilon: Float
-    ) throws {
-        self.heads = heads
-        query = try source.parameter(path + ".query", [queries, width], .normal(deviation: 1))
+    package init(_ source: some ParameterSource, _ path: String, tokenWidth: Int, _ shape: PoolerShape) throws {
+        let (width, epsilon) = (shape.width, shape.epsilon)
+        heads = shape.heads
+        query = try source.parameter(path + ".query", [shape.queries, width], .normal(deviation: 1))
         if tokenWidth == width {
             weights = [
                 try source.parameter(path + ".attn.in_proj_weight", [3 * width, width], .xavier(width, 3 * width))
@@ -35,7 +46,7 @@ public struct AttentionalPooler: Module {
 
     /// What the first query reads, CLIP's feature: [N,D] tokens of B images -> [B,E]. (The others feed CoCa's
     /// caption decoder.)
-    public func callAsFunction(_ x: Tensor, _ segments: Segments) -> Tensor {
+    package func callAsFunction(_ x: Tensor, _ segments: Segments) -> Tensor {
         let width = query.value.columns
         let matrix = weights.count == 1 ? weights[0].value : nil
         let queryWeight = matrix?.slice(0..<width) ?? weights[0].value
@@ -45,18 +56,16 @@ public struct AttentionalPooler: Module {
             normQuery(query.value.slice(0..<1)), weight: queryWeight, bias: column.slice(0..<width).reshaped([width]))
         let keyValue = linear(
             normKey(x), weight: keyValueWeight, bias: column.slice(width..<3 * width).reshaped([2 * width]))
-        let zeros = x.device.tensor([Int32](repeating: 0, count: segments.count), shape: [segments.count])
+        let queries = queries(segments.count) { .same(segments.count) }
         return out(
             crossAttention(
-                query: gatherRows(first, zeros), Segments(count: segments.count, length: 1), keyValue: keyValue,
-                segments,
-                heads: heads))
+                query: gatherRows(first, queries.rows), queries.segments, keyValue: keyValue, segments, heads: heads))
     }
 
-    public mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
-        try body(&query)
-        for index in weights.indices { try body(&weights[index]) }
-        try body(&bias)
+    package mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {
+        try query.visit(body)
+        try weights.visit(body)
+        try bias.visit(body)
         for part in [\Self.normQuery, \.normKey] { try self[keyPath: part].visit(body) }
         try out.visit(body)
     }

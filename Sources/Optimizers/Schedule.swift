@@ -1,7 +1,7 @@
 import Foundation
 
 /// Learning rates by step, as open_clip's: a linear warm-up, rate (step + 1) / warm-up, then the shape.
-public enum Schedule: Sendable, Equatable {
+package enum Schedule: Sendable, Equatable {
     /// Half a cosine from the rate down to 0 at `total`.
     case cosine
     case constant
@@ -11,7 +11,7 @@ public enum Schedule: Sendable, Equatable {
     /// - Parameters:
     ///   - step: counted from 0; between two steps where another run's schedule is followed at another pace
     ///   - total: steps of the whole run
-    public func rate(at step: Double, base: Double, warmup: Int, total: Int) -> Double {
+    package func rate(at step: Double, base: Double, warmup: Int, total: Int) -> Double {
         if step < Double(warmup) { return base * (step + 1) / Double(warmup) }
         switch self {
         case .constant: return base

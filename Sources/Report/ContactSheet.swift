@@ -1,19 +1,19 @@
 /// A page of pictures with captions.
-public enum ContactSheet {
-    public struct Card: Sendable {
+package enum ContactSheet {
+    package struct Card: Sendable {
         /// Base64 JPEG
-        public let picture: String
-        public let title: String
-        public let text: String
+        package let picture: String
+        package let title: String
+        package let text: String
 
-        public init(picture: String, title: String, text: String) {
+        package init(picture: String, title: String, text: String) {
             self.picture = picture
             self.title = title
             self.text = text
         }
     }
 
-    public static func html(title: String, _ cards: [Card]) -> String {
+    package static func html(title: String, _ cards: [Card]) -> String {
         let items = cards.map { card in
             """
             <figure>\(HTML.picture(card.picture, text: card.text))

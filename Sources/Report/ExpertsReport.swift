@@ -2,14 +2,14 @@ import Foundation
 import Support
 
 /// One self-contained page about a mixture of experts: what each task's router did beside what it could have done.
-public struct ExpertsReport {
+package struct ExpertsReport {
     private let folder: String
     private let results: [(name: String, json: JSON)]
     private let recipe: String
     private let summary: String
 
     /// - Throws: `Failure(.badData)` when a result cannot be read.
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         self.folder = folder
         let names = ((try? Files.names(in: folder + "/evals")) ?? []).sorted()
         results = try names.filter { $0.hasSuffix(".json") }.map {
@@ -20,7 +20,7 @@ public struct ExpertsReport {
     }
 
     /// Writes report.html into the folder and gives its path.
-    public func write() throws -> String {
+    package func write() throws -> String {
         let path = folder + "/report.html"
         let name = (folder as NSString).lastPathComponent
         let body =

@@ -2,7 +2,7 @@ import Foundation
 import Support
 
 /// One self-contained page about a run, made from what stands in its folder.
-public struct RunReport {
+package struct RunReport {
     private let folder: String
     private let steps: [JSON]
     private let validation: [JSON]
@@ -10,7 +10,7 @@ public struct RunReport {
     private let recipe: String
 
     /// - Throws: `Failure(.inputMissing)` when the folder holds no run.
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         self.folder = folder
         let metrics = folder + "/metrics.jsonl"
         guard Files.exists(metrics) else {
@@ -32,7 +32,7 @@ public struct RunReport {
     }
 
     /// Writes report.html into the run folder and gives its path.
-    public func write() throws -> String {
+    package func write() throws -> String {
         let path = folder + "/report.html"
         try AtomicFile.write(html, to: path)
         return path

@@ -4,32 +4,32 @@ import Support
 import Tokenization
 
 /// One batch as the model takes it.
-public struct Batch: Sendable {
+package struct Batch: Sendable {
     /// [B,3,H,W]
-    public let images: [Float]
+    package let images: [Float]
     /// [B,T]
-    public let tokens: [Int32]
-    public let keys: [String]
+    package let tokens: [Int32]
+    package let keys: [String]
     /// The caption drawn for each image.
-    public let captions: [String]
-    public var count: Int { keys.count }
+    package let captions: [String]
+    package var count: Int { keys.count }
 }
 
 /// How samples become batches.
-public struct BatchPlan: Sendable {
-    public var size: Int
-    public var preprocess: Preprocess
+package struct BatchPlan: Sendable {
+    package var size: Int
+    package var preprocess: Preprocess
     /// nil: the evaluation transform
-    public var augmentation: Augmentation?
-    public var decode: DecodeMode
-    public var conversion: ImageConversion
-    public var contextLength: Int
-    public var fields: SampleFields
-    public var threads: Int
+    package var augmentation: Augmentation?
+    package var decode: DecodeMode
+    package var conversion: ImageConversion
+    package var contextLength: Int
+    package var fields: SampleFields
+    package var threads: Int
     /// Faulty samples that are tolerated, as a share of those seen.
-    public var largestFaultShare: Double
+    package var largestFaultShare: Double
 
-    public init(
+    package init(
         size: Int, preprocess: Preprocess, augmentation: Augmentation?, decode: DecodeMode = .exact,
         conversion: ImageConversion = .rgbFirst, contextLength: Int,
         fields: SampleFields = SampleFields(), threads: Int = 1, largestFaultShare: Double = 0.1
@@ -47,11 +47,11 @@ public struct BatchPlan: Sendable {
 }
 
 /// Where the next batch begins. Saved with a checkpoint, it continues the same sequence.
-public struct DataPosition: Sendable, Equatable {
-    public var epoch = 0
+package struct DataPosition: Sendable, Equatable {
+    package var epoch = 0
     /// Samples of this epoch's order already taken, faulty ones included.
-    public var taken = 0
-    public init(epoch: Int = 0, taken: Int = 0) {
+    package var taken = 0
+    package init(epoch: Int = 0, taken: Int = 0) {
         self.epoch = epoch
         self.taken = taken
     }
@@ -59,16 +59,16 @@ public struct DataPosition: Sendable, Equatable {
 
 /// Makes batches on threads of its own. Which samples, in which order and with which augmentation depends
 /// on (seed, epoch, sample) alone, never on the threads.
-public final class Batcher: @unchecked Sendable {
+package final class Batcher: @unchecked Sendable {
     private let order: SampleOrder
     private let plan: BatchPlan
     private let tokenizer: any Tokenizer
     private let condition = NSCondition()
     /// Where the consumer stands.
-    public private(set) var position: DataPosition
-    public private(set) var faults: FaultTally
+    package private(set) var position: DataPosition
+    package private(set) var faults: FaultTally
     /// Seconds spent waiting for samples, of all batches so far.
-    public private(set) var waited = 0.0
+    package private(set) var waited = 0.0
 
     // Guarded by the condition.
     private var epochOrder: [SampleReference] = []
@@ -92,7 +92,7 @@ public final class Batcher: @unchecked Sendable {
 
     /// - Parameter faults: of the batches before, when a run goes on
     /// - Throws: `Failure(.machine)` when the system refuses threads
-    public init(
+    package init(
         _ order: SampleOrder, _ plan: BatchPlan, tokenizer: any Tokenizer, from position: DataPosition = DataPosition(),
         faults: FaultTally = FaultTally()
     ) throws {
@@ -119,7 +119,7 @@ public final class Batcher: @unchecked Sendable {
     deinit { stop() }
 
     /// Ends the threads.
-    public func stop() {
+    package func stop() {
         condition.lock()
         isStopped = true
         condition.broadcast()
@@ -127,7 +127,7 @@ public final class Batcher: @unchecked Sendable {
     }
 
     /// Batches in one epoch when no sample is faulty; the last partial one is dropped.
-    public var batchesPerEpoch: Int { order.count / plan.size }
+    package var batchesPerEpoch: Int { order.count / plan.size }
 
     private func open(_ position: DataPosition) {
         epoch = position.epoch
@@ -139,7 +139,7 @@ public final class Batcher: @unchecked Sendable {
     /// The next full batch.
     ///
     /// - Throws: `Failure(.badData)` when more samples are faulty than the plan tolerates.
-    public func next() throws -> Batch {
+    package func next() throws -> Batch {
         let start = Machine.now()
         var samples: [Prepared] = []
         samples.reserveCapacity(plan.size)
@@ -175,7 +175,7 @@ public final class Batcher: @unchecked Sendable {
     /// The next batch of this epoch, the last one with what is left; nil when nothing is.
     ///
     /// - Throws: as `next`
-    public func nextOfEpoch() throws -> Batch? {
+    package func nextOfEpoch() throws -> Batch? {
         var samples: [Prepared] = []
         while samples.count < plan.size, position.taken < epochOrder.count {
             switch take(position.taken) {

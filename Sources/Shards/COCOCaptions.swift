@@ -5,27 +5,27 @@ import Tokenization
 /// A COCO captions file: {"images": [{id, file_name}], "annotations": [{image_id, caption}]}, plain or gzip.
 /// Images keep their order, captions the order of the annotations. Or a Karpathy split: {"images": [{filename, filepath,
 /// split, sentences: [{raw}]}]}.
-public struct COCOCaptions: Sendable {
-    public struct Image: Sendable {
-        public let file: String
-        public let captions: [String]
+package struct COCOCaptions: Sendable {
+    package struct Image: Sendable {
+        package let file: String
+        package let captions: [String]
     }
 
     /// Those with captions.
-    public let images: [Image]
+    package let images: [Image]
     /// Images that have no captions.
-    public let withoutCaptions: Int
+    package let withoutCaptions: Int
     /// The first of these.
-    public let firstWithout: String?
+    package let firstWithout: String?
     /// What else is left out: empty captions, captions of no image, images listed twice.
-    public let leftOut: FaultTally
+    package let leftOut: FaultTally
     /// The part that was taken of a Karpathy split, and what was not: "train (not taken: restval (30504 images))". nil for
     /// COCO's own form.
-    public let split: String?
+    package let split: String?
 
     /// - Parameter split: the parts of a Karpathy split to take, joined by "+"; nil refuses such a file
     /// - Throws: `Failure(.badData)` naming what is missing, `Failure(.usage)` for a split that is not there.
-    public init(_ path: String, split: String?) throws {
+    package init(_ path: String, split: String?) throws {
         let json = try JSON(parsing: Gzip.contents(of: path, limit: 4 << 30), path: path)
         guard let images = json["images"]?.array else {
             throw Failure(.badData, path, "has no images", remedy: "A COCO captions file is needed")

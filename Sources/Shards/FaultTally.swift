@@ -1,24 +1,24 @@
 import Support
 
 /// Faults by reason, with one example of each.
-public struct FaultTally: Sendable, Equatable {
+package struct FaultTally: Sendable, Equatable {
     /// Faulty samples by reason.
-    public private(set) var counts: [String: Int] = [:]
+    package private(set) var counts: [String: Int] = [:]
     /// The first of each reason, fit to be shown.
-    public private(set) var examples: [String: String] = [:]
+    package private(set) var examples: [String: String] = [:]
     /// Samples looked at, good ones included.
-    public var seen = 0
+    package var seen = 0
 
-    public init() {}
+    package init() {}
 
     /// As `json` writes it; anything else is an empty tally.
-    public init(_ json: JSON) {
+    package init(_ json: JSON) {
         seen = json["seen"]?.integer ?? 0
         counts = (json["counts"]?.object ?? [:]).compactMapValues(\.integer).filter { $0.value > 0 }
         examples = (json["examples"]?.object ?? [:]).compactMapValues(\.string)
     }
 
-    public var json: JSON {
+    package var json: JSON {
         [
             "seen": .integer(seen), "counts": .object(counts.mapValues { .integer($0) }),
             "examples": .object(examples.mapValues { .string($0) }),
@@ -26,15 +26,15 @@ public struct FaultTally: Sendable, Equatable {
     }
 
     /// Faulty samples of any reason.
-    public var total: Int { counts.values.reduce(0, &+) }
+    package var total: Int { counts.values.reduce(0, &+) }
 
-    public mutating func add(_ reason: String, example: String) {
+    package mutating func add(_ reason: String, example: String) {
         counts[reason, default: 0] += 1
         if examples[reason] == nil { examples[reason] = example.shownName }
     }
 
     /// "3 truncated image (first: a/b.tar: 0012), 1 empty caption (...)"
-    public var summary: String {
+    package var summary: String {
         counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
             .map { "\($0.value) \($0.key) (first: \(examples[$0.key] ?? "?"))" }.joined(separator: ", ")
     }

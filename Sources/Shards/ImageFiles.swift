@@ -3,16 +3,16 @@ import Images
 import Support
 
 /// The images of a folder at any depth, by their suffixes; what else stands there is counted.
-public struct ImageFiles: Sendable {
-    public let folder: String
+package struct ImageFiles: Sendable {
+    package let folder: String
     /// Relative paths, sorted bytewise.
-    public let files: [String]
+    package let files: [String]
     private let others: [String: Int]
     /// Whether the folder holds shards rather than images.
-    public let areShards: Bool
+    package let areShards: Bool
 
     /// - Throws: `Failure` when a folder cannot be listed, or holds images and shards
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         self.folder = folder
         var (images, others) = ([String](), [String: Int]())
         var shards = 0
@@ -36,14 +36,14 @@ public struct ImageFiles: Sendable {
     }
 
     /// "passed over, no images by their suffix: 3 x .json"; nil where nothing was.
-    public var note: String? {
+    package var note: String? {
         guard !others.isEmpty else { return nil }
         let list = others.sorted { $0.key < $1.key }.map { "\($0.value) x \($0.key)" }.joined(separator: ", ")
         return "\(folder): passed over, no images by their suffix: \(list)"
     }
 
     /// - Throws: `Failure(.badData)` naming the file and what is wrong with it
-    public static func open(_ file: String, _ conversion: ImageConversion, remedy: String = "") throws -> any Raster {
+    package static func open(_ file: String, _ conversion: ImageConversion, remedy: String = "") throws -> any Raster {
         let data = try readFile(file)
         do throws(ImageFault) { return try conversion.open(data) } catch {
             throw Failure(.badData, file, error.description, remedy: remedy)
@@ -53,7 +53,7 @@ public struct ImageFiles: Sendable {
     /// The files' names without their suffixes; those that would be alike keep them.
     ///
     /// - Returns: also how many kept it
-    public var keys: (keys: [String], alike: Int) {
+    package var keys: (keys: [String], alike: Int) {
         let bare = files.map { Files.withoutSuffix($0) }
         let counts = bare.reduce(into: [NameKey: Int]()) { $0[NameKey($1), default: 0] += 1 }
         var alike = 0

@@ -4,7 +4,7 @@ import Support
 import Tokenization
 
 /// Why a sample is left out of training.
-public enum SampleFault: Error, Sendable, CustomStringConvertible {
+package enum SampleFault: Error, Sendable, CustomStringConvertible {
     /// With the suffixes that the sample has.
     case noImage(String)
     case noCaption(String)
@@ -17,7 +17,7 @@ public enum SampleFault: Error, Sendable, CustomStringConvertible {
     case shard(Failure)
 
     /// What faults are counted by.
-    public var reason: String {
+    package var reason: String {
         switch self {
         case .noImage: "no image"
         case .noCaption: "no caption"
@@ -30,7 +30,7 @@ public enum SampleFault: Error, Sendable, CustomStringConvertible {
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .noImage(let suffixes), .noCaption(let suffixes): "\(reason) (the sample has \(suffixes))"
         case .emptyCaption, .notUTF8, .noClass: reason
@@ -46,13 +46,13 @@ public enum SampleFault: Error, Sendable, CustomStringConvertible {
         + "(tar --sort=name puts them so)"
 
     /// What to do about faults of these reasons, where they may come from how members are named or ordered.
-    public static func remedy(_ reasons: some Sequence<String>) -> String {
+    package static func remedy(_ reasons: some Sequence<String>) -> String {
         reasons.contains { $0 == "no image" || $0 == "no caption" } ? grouping : ""
     }
 }
 
 /// What a txt member is.
-public enum CaptionForm: String, Sendable, CaseIterable {
+package enum CaptionForm: String, Sendable, CaseIterable {
     /// A caption a line, as `data pack` writes several of one image; LF and CRLF end a line, nothing else.
     case lines
     /// One caption with all its lines, as open_clip takes it.
@@ -60,15 +60,15 @@ public enum CaptionForm: String, Sendable, CaseIterable {
 }
 
 /// Which members of a sample are read.
-public struct SampleFields: Sendable, Equatable {
+package struct SampleFields: Sendable, Equatable {
     /// Read captions from this field of the sample's JSON instead of its txt.
-    public var captionKey: String?
-    public var form: CaptionForm
+    package var captionKey: String?
+    package var form: CaptionForm
     /// The captions are made from the class: class names and templates with {}.
-    public var classes: [String]
-    public var templates: [String]
+    package var classes: [String]
+    package var templates: [String]
 
-    public init(
+    package init(
         captionKey: String? = nil, form: CaptionForm = .lines, classes: [String] = [], templates: [String] = []
     ) {
         self.captionKey = captionKey
@@ -79,7 +79,7 @@ public struct SampleFields: Sendable, Equatable {
 }
 
 extension Shard {
-    public func imageData(_ sample: SampleEntry) throws(SampleFault) -> Data {
+    package func imageData(_ sample: SampleEntry) throws(SampleFault) -> Data {
         guard let member = ImageFormat.suffixes.lazy.compactMap({ sample.members[$0] }).first else {
             throw .noImage(sample.suffixes)
         }
@@ -87,7 +87,7 @@ extension Shard {
     }
 
     /// - Parameter shortest: see `PixelImage.init(decoding:shortest:)`
-    public func image(
+    package func image(
         _ sample: SampleEntry, _ conversion: ImageConversion = .rgbFirst, shortest: Int? = nil
     ) throws(SampleFault) -> any Raster {
         let data = try imageData(sample)
@@ -95,7 +95,8 @@ extension Shard {
     }
 
     /// One or several; never empty.
-    public func captions(_ sample: SampleEntry, _ fields: SampleFields = SampleFields()) throws(SampleFault) -> [String]
+    package func captions(_ sample: SampleEntry, _ fields: SampleFields = SampleFields()) throws(SampleFault)
+        -> [String]
     {
         var captions: [String]
         if !fields.classes.isEmpty {
@@ -132,14 +133,14 @@ extension Shard {
         return texts
     }
 
-    public func classIndex(_ sample: SampleEntry) throws(SampleFault) -> Int {
+    package func classIndex(_ sample: SampleEntry) throws(SampleFault) -> Int {
         guard let member = sample.members["cls"] else { throw .noClass }
         let text = String(decoding: try bytes(member), as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         guard let index = Int(text), index >= 0 else { throw .noClass }
         return index
     }
 
-    public func json(_ sample: SampleEntry) throws(SampleFault) -> JSON? {
+    package func json(_ sample: SampleEntry) throws(SampleFault) -> JSON? {
         guard let member = sample.members["json"] else { return nil }
         let data = try bytes(member)
         do { return try JSON(parsing: data, path: path) } catch {

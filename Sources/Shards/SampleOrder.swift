@@ -1,13 +1,13 @@
 import Support
 
 /// A list of shards that are drawn from together, with its weight among the sources.
-public struct ShardSource: Sendable {
-    public let shards: [Shard]
-    public let weight: Double
-    public let count: Int
+package struct ShardSource: Sendable {
+    package let shards: [Shard]
+    package let weight: Double
+    package let count: Int
 
     /// - Throws: `Failure` naming the first shard that is missing or damaged.
-    public init(_ patterns: [String], weight: Double = 1) throws {
+    package init(_ patterns: [String], weight: Double = 1) throws {
         let paths = try patterns.flatMap(expandShards)
         shards = try paths.map { try Shard($0) }
         self.weight = weight
@@ -17,23 +17,23 @@ public struct ShardSource: Sendable {
 }
 
 /// A sample of a source.
-public struct SampleReference: Sendable, Equatable {
-    public let source: Int
-    public let shard: Int
-    public let index: Int
+package struct SampleReference: Sendable, Equatable {
+    package let source: Int
+    package let shard: Int
+    package let index: Int
 }
 
 /// The order of samples: a function of (seed, epoch) alone.
 ///
 /// Shards are shuffled, then the samples of each window of shards together, so that reading stays near
 /// one place in large sets and small sets are shuffled whole.
-public struct SampleOrder: Sendable {
-    public let sources: [ShardSource]
-    public let seed: UInt64
+package struct SampleOrder: Sendable {
+    package let sources: [ShardSource]
+    package let seed: UInt64
     /// Shards whose samples are shuffled together.
-    public let window: Int
+    package let window: Int
     /// Samples in an epoch (of a subset in the first one); by default all of all sources.
-    public private(set) var count: Int
+    package private(set) var count: Int
     private let whole: Int
     /// The samples that take part, in the order of the shards; the others are passed over, which leaves the order
     /// of those that stay as it was. nil: all.
@@ -42,7 +42,7 @@ public struct SampleOrder: Sendable {
     private let starts: [[Int]]
 
     /// - Parameter subset: one flag for every sample of all sources
-    public init(
+    package init(
         _ sources: [ShardSource], seed: UInt64, window: Int = 16, samplesPerEpoch: Int? = nil, subset: [Bool]? = nil
     ) {
         self.sources = sources
@@ -65,20 +65,20 @@ public struct SampleOrder: Sendable {
     }
 
     /// All samples of an epoch, in order.
-    public func epoch(_ epoch: Int) -> [SampleReference] {
+    package func epoch(_ epoch: Int) -> [SampleReference] {
         let all = wholeEpoch(epoch)
         return subset.map { subset in all.filter { subset[index(of: $0)] } } ?? all
     }
 
     /// Where this order stands when the order of all samples has come to a position.
-    public func position(ofWhole position: DataPosition) -> DataPosition {
+    package func position(ofWhole position: DataPosition) -> DataPosition {
         guard let subset else { return position }
         let taken = wholeEpoch(position.epoch).prefix(position.taken).count { subset[index(of: $0)] }
         return DataPosition(epoch: position.epoch, taken: taken)
     }
 
     /// The samples of a shard, counted through all sources, that take part.
-    public func keptSamples(of shard: Int) -> [Int] {
+    package func keptSamples(of shard: Int) -> [Int] {
         let start = starts.flatMap { $0 }[shard]
         return sources.flatMap(\.shards)[shard].samples.indices.filter { subset?[start + $0] ?? true }
     }

@@ -2,8 +2,8 @@ import Foundation
 import Support
 
 /// The members of one WebDataset sample: same path up to the first dot of the base name.
-public struct SampleEntry: Sendable {
-    public let key: String
+package struct SampleEntry: Sendable {
+    package let key: String
     /// By suffix, lower case.
     let members: [String: TarMember]
 
@@ -12,12 +12,12 @@ public struct SampleEntry: Sendable {
 }
 
 /// One WebDataset tar, plain or gzip, with its samples listed.
-public final class Shard: Sendable {
-    public let path: String
-    public let samples: [SampleEntry]
-    public let byteCount: Int
+package final class Shard: Sendable {
+    package let path: String
+    package let samples: [SampleEntry]
+    package let byteCount: Int
     /// What a person should know of the file: members that belong to no sample, bytes behind its end.
-    public let notes: [String]
+    package let notes: [String]
     private let identity: InputFile.Identity
     /// nil for a plain tar.
     private let inflated: GzipReader?
@@ -25,7 +25,7 @@ public final class Shard: Sendable {
     /// Reads the headers, not the contents (a gzip shard is inflated for it, a piece at a time).
     ///
     /// - Throws: `Failure(.inputMissing)`, or `Failure(.badData)` naming file and byte.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         self.path = path
         let file: InputFile
         do { file = try InputFile(path) } catch let failure as Failure where failure.kind == .inputMissing {
@@ -111,13 +111,13 @@ public final class Shard: Sendable {
     }
 
     /// The file's name without .tar or .tar.gz.
-    public var name: String {
+    package var name: String {
         let name = (path as NSString).lastPathComponent
         return name.range(of: ".t", options: .backwards).map { String(name[..<$0.lowerBound]) } ?? name
     }
 
     /// Writes some samples, in their order and byte for byte, as a plain shard.
-    public func repack(_ kept: [Int], to path: String) throws {
+    package func repack(_ kept: [Int], to path: String) throws {
         try AtomicFile.write(to: path) { file in
             let tar = TarWriter(file)
             for index in kept {
@@ -130,13 +130,13 @@ public final class Shard: Sendable {
 }
 
 /// What a shard's name ends with.
-public let shardSuffixes = [".tar", ".tar.gz", ".tgz"]
+package let shardSuffixes = [".tar", ".tar.gz", ".tgz"]
 
 /// Expands `shards-{0000..0012}.tar` and `{a,b}`; a folder stands for the shards in it, at any depth, links followed,
 /// sorted bytewise by their paths.
 ///
 /// - Throws: `Failure(.inputMissing)` when a folder holds no shards, `Failure(.usage)` for a wrong range.
-public func expandShards(_ pattern: String) throws -> [String] {
+package func expandShards(_ pattern: String) throws -> [String] {
     if Files.isFolder(pattern) {
         let found = try FolderWalk(pattern).files.filter { file in shardSuffixes.contains { file.hasSuffix($0) } }
         guard !found.isEmpty else {

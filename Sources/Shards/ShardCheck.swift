@@ -5,27 +5,27 @@ import Synchronization
 import Tokenization
 
 /// What `data check` finds in shards: every image is decoded, every caption read.
-public struct ShardCheck: Sendable {
-    public private(set) var shards = 0
-    public private(set) var samples = 0
-    public private(set) var bytes = 0
-    public private(set) var captions = 0
+package struct ShardCheck: Sendable {
+    package private(set) var shards = 0
+    package private(set) var samples = 0
+    package private(set) var bytes = 0
+    package private(set) var captions = 0
     /// Captions that the context length cuts.
-    public private(set) var cutCaptions = 0
-    public private(set) var sides: (least: Int, most: Int) = (.max, 0)
-    public private(set) var faults = FaultTally()
+    package private(set) var cutCaptions = 0
+    package private(set) var sides: (least: Int, most: Int) = (.max, 0)
+    package private(set) var faults = FaultTally()
 
     /// Shards that cannot be read, and why.
-    public private(set) var damaged: [Failure] = []
+    package private(set) var damaged: [Failure] = []
     /// What else a person should know of a shard.
-    public private(set) var notes: [String] = []
+    package private(set) var notes: [String] = []
 
     /// Goes through all shards, damaged ones or not.
     ///
     /// - Parameters:
     ///   - tokenizer: counts cut captions; nil leaves that out
     ///   - progress: sees shards done, of how many
-    public init(
+    package init(
         _ paths: [String], fields: SampleFields = SampleFields(), tokenizer: (any Tokenizer)?, contextLength: Int,
         progress: (Int, Int) -> Void = { _, _ in }
     ) throws {
@@ -99,7 +99,7 @@ public struct ShardCheck: Sendable {
         for fault in sample.faults { faults.add(fault.reason, example: "\(place): \(fault)") }
     }
 
-    public var json: JSON {
+    package var json: JSON {
         [
             "shards": .integer(shards), "samples": .integer(samples), "bytes": .integer(bytes),
             "captions": .integer(captions),

@@ -8,7 +8,7 @@ extension Shard {
     ///
     /// - Returns: 16 hexadecimal digits of a SHA-256
     /// - Throws: `Failure(.io)` when the file cannot be read
-    public func digest() throws -> String {
+    package func digest() throws -> String {
         var hash = SHA256()
         for sample in samples {
             for (suffix, member) in sample.members.sorted(by: { $0.key < $1.key }) {

@@ -4,18 +4,18 @@ import Support
 import Tokenization
 
 /// Images and captions from a table or a COCO file, as shards.
-public struct ShardPacker {
-    public struct Row: Sendable {
-        public let file: String
-        public let captions: [String]
+package struct ShardPacker {
+    package struct Row: Sendable {
+        package let file: String
+        package let captions: [String]
     }
 
     /// Images with at least one caption.
-    public let rows: [Row]
+    package let rows: [Row]
     /// Captions and images that are left out before an image is opened.
     private let faults: FaultTally
     /// The part of a Karpathy split.
-    public let split: String?
+    package let split: String?
     private let table: String
 
     /// A table with a header line; rows of the same file are its captions.
@@ -25,7 +25,7 @@ public struct ShardPacker {
     ///   - imageKey: the column of the file names
     ///   - captionKey: the column of the captions
     /// - Throws: `Failure(.badData)` naming file, line and column.
-    public init(table path: String, separator: UInt8?, imageKey: String, captionKey: String) throws {
+    package init(table path: String, separator: UInt8?, imageKey: String, captionKey: String) throws {
         self.table = path
         let table = try CaptionTable(path, separator: separator, imageKey: imageKey, captionKey: captionKey)
         var order: [String] = []
@@ -49,7 +49,7 @@ public struct ShardPacker {
     }
 
     /// - Parameter split: the parts of a Karpathy split to take
-    public init(coco path: String, split: String?) throws {
+    package init(coco path: String, split: String?) throws {
         table = path
         let file = try COCOCaptions(path, split: split)
         var faults = file.leftOut
@@ -65,7 +65,7 @@ public struct ShardPacker {
     ///   - folder: where the images stand; file names may be absolute, too
     ///   - out: made whole or not at all; it must not hold anything yet
     /// - Returns: the samples written, and what was left out
-    public func write(images folder: String, to out: String, shardSize: Int, progress: (Int) -> Void = { _ in }) throws
+    package func write(images folder: String, to out: String, shardSize: Int, progress: (Int) -> Void = { _ in }) throws
         -> (samples: Int, leftOut: FaultTally)
     {
         if Files.exists(out), try !Files.isFolder(out) || !Files.names(in: out).isEmpty {

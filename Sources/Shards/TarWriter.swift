@@ -2,12 +2,12 @@ import Foundation
 import Support
 
 /// Writes tar files member by member; equal members give equal bytes.
-public struct TarWriter {
+package struct TarWriter {
     private let file: FileHandle
 
-    public init(_ file: FileHandle) { self.file = file }
+    package init(_ file: FileHandle) { self.file = file }
 
-    public func add(_ name: String, _ data: Data) throws {
+    package func add(_ name: String, _ data: Data) throws {
         let bytes = name.nameBytes
         if bytes.count > 100 {
             // GNU's way: the name as a member of its own before the one it belongs to.
@@ -38,5 +38,5 @@ public struct TarWriter {
     }
 
     /// The two empty blocks that close a tar.
-    public func finish() throws { try file.write(contentsOf: Data(count: 1024)) }
+    package func finish() throws { try file.write(contentsOf: Data(count: 1024)) }
 }

@@ -1,9 +1,9 @@
 import Foundation
 
 /// Files are written to a temporary name in the same folder, synced and renamed: whole or not at all.
-public enum AtomicFile {
+package enum AtomicFile {
     /// What every temporary name ends with.
-    public static let temporarySuffix = ".diptych.tmp"
+    package static let temporarySuffix = ".diptych.tmp"
 
     /// A name that nobody can guess, so that nobody can put a link there.
     static func temporaryName(_ path: String) -> String {
@@ -11,23 +11,23 @@ public enum AtomicFile {
     }
 
     /// Whether a name is one that a process left behind when it was killed.
-    public static func isLeftOver(_ name: String) -> Bool {
+    package static func isLeftOver(_ name: String) -> Bool {
         guard name.hasSuffix(temporarySuffix) else { return false }
         let digits = name.dropLast(temporarySuffix.count).split(separator: ".").last ?? ""
         return digits.count > 10 && UInt64(digits, radix: 36) != nil
     }
 
     /// - Throws: `Failure(.io)` naming the path.
-    public static func write(_ data: Data, to path: String) throws {
+    package static func write(_ data: Data, to path: String) throws {
         try write(to: path) { handle in try handle.write(contentsOf: data) }
     }
 
-    public static func write(_ text: String, to path: String) throws { try write(Data(text.utf8), to: path) }
+    package static func write(_ text: String, to path: String) throws { try write(Data(text.utf8), to: path) }
 
     /// Streams into the temporary file; it is removed when `body` throws.
     ///
     /// A device or a pipe is written to as it is; a link is replaced, not followed.
-    public static func write(to path: String, _ body: (FileHandle) throws -> Void) throws {
+    package static func write(to path: String, _ body: (FileHandle) throws -> Void) throws {
         if Files.exists(path), !Files.isFile(path), !Files.isFolder(path) { return try writeThrough(path, body) }
         let temporary = temporaryName(path)
         let descriptor = Files.withPath(temporary) {
@@ -61,7 +61,7 @@ public enum AtomicFile {
     /// A folder written under a temporary name and renamed when complete.
     ///
     /// - Throws: `Failure(.usage)` for a path that names no entry of a folder, such as "."; what `body` throws
-    public static func writeFolder(_ path: String, _ body: (String) throws -> Void) throws {
+    package static func writeFolder(_ path: String, _ body: (String) throws -> Void) throws {
         let path = plain(path)
         guard ![".", "..", "", "/"].contains(Files.name(of: path)) else {
             throw Failure(.usage, path, "cannot be made whole or not at all", remedy: "Name a new folder in it")
@@ -99,14 +99,14 @@ public enum AtomicFile {
     }
 
     /// Takes a folder away from its name at once, and then its contents: what is half removed never bears the name.
-    public static func removeFolder(_ path: String) throws {
+    package static func removeFolder(_ path: String) throws {
         let old = temporaryName(path)
         guard Files.rename(path, to: old) else { throw Failure.system("cannot remove", path) }
         try Files.remove(old)
     }
 
     /// Removes what processes that were killed have left in a folder that no other process writes to.
-    public static func removeLeftOvers(in folder: String) throws {
+    package static func removeLeftOvers(in folder: String) throws {
         for name in try Files.names(in: folder) where isLeftOver(name) { try Files.remove(folder + "/" + name) }
     }
 
@@ -123,7 +123,7 @@ public enum AtomicFile {
 
 extension Failure {
     /// A failed write through Foundation, with the system's own words.
-    public static func writing(_ path: String, _ error: any Error) -> Failure {
+    package static func writing(_ path: String, _ error: any Error) -> Failure {
         let inner = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
         let words =
             inner.domain == NSPOSIXErrorDomain
@@ -132,7 +132,7 @@ extension Failure {
     }
 
     /// A failed system call, with the system's own words (errno is read at once).
-    public static func system(_ problem: String, _ path: String) -> Failure {
+    package static func system(_ problem: String, _ path: String) -> Failure {
         let code = errno
         return Failure(.io, path, "\(problem): \(String(cString: strerror(code)))")
     }

@@ -2,12 +2,12 @@ import Foundation
 import Synchronization
 
 /// The terminal, a log or a pipe: what people read goes to standard error, results go to standard output.
-public enum Console {
+package enum Console {
     /// Takes what standard error could not: a run keeps it in its folder.
-    public static let lost = Mutex<(@Sendable (String) -> Void)?>(nil)
+    package static let lost = Mutex<(@Sendable (String) -> Void)?>(nil)
 
     /// Writes to standard error; a log that is full or closed ends nothing.
-    public static func tell(_ text: String) {
+    package static func tell(_ text: String) {
         guard !write(text, to: STDERR_FILENO) else { return }
         lost.withLock { $0 }?(text)
     }
@@ -15,14 +15,14 @@ public enum Console {
     /// Writes a line of the answer to standard output.
     ///
     /// - Throws: `Failure(.io)` when it cannot be written; `ClosedPipe` when its reader is gone
-    public static func answer(_ line: String) throws {
+    package static func answer(_ line: String) throws {
         guard !write(line + "\n", to: STDOUT_FILENO) else { return }
         if errno == EPIPE { throw ClosedPipe() }
         throw Failure.system("cannot write", "standard output")
     }
 
     /// The reader of standard output (`head`, say) has all it wanted.
-    public struct ClosedPipe: Error {}
+    package struct ClosedPipe: Error {}
 
     private static func write(_ text: String, to descriptor: Int32) -> Bool {
         var text = text
@@ -45,4 +45,4 @@ public enum Console {
 }
 
 /// A line for people, on standard error.
-public func say(_ text: String) { Console.tell(text + "\n") }
+package func say(_ text: String) { Console.tell(text + "\n") }

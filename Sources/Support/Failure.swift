@@ -1,9 +1,9 @@
 /// What went wrong with a file, the user's words or the machine: facts, phrased in one place.
 ///
 /// A caller's bug is a `precondition` instead; a bad sample in training is counted, not thrown.
-public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
+package struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
     /// The kinds of failure and their exit codes (sysexits where one fits).
-    public enum Kind: Int32, Sendable {
+    package enum Kind: Int32, Sendable {
         case checkFailed = 1
         case checkIncomplete = 2
         case usage = 64
@@ -16,22 +16,22 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case interrupted = 75
     }
 
-    public let kind: Kind
+    package let kind: Kind
     /// The file, line, key or step it is about: `siglip.yaml:14`.
-    public let subject: String
+    package let subject: String
     /// What is wrong, without a full stop.
-    public let problem: String
+    package let problem: String
     /// What to do about it, without a full stop; empty when the problem says it.
-    public let remedy: String
+    package let remedy: String
 
-    public init(_ kind: Kind, _ subject: String, _ problem: String, remedy: String = "") {
+    package init(_ kind: Kind, _ subject: String, _ problem: String, remedy: String = "") {
         self.kind = kind
         self.subject = subject
         self.problem = problem
         self.remedy = remedy
     }
 
-    public var description: String {
+    package var description: String {
         let remedyEnd = remedy.hasSuffix("?") ? "" : "."
         let sentence = remedy.isEmpty ? "\(problem)." : "\(problem). \(remedy)\(remedyEnd)"
         return subject.isEmpty ? sentence : "\(subject.shownName): \(sentence)"

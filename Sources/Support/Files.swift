@@ -1,9 +1,10 @@
 import Foundation
 
 /// The file system by the bytes of its names; every failure is typed.
-public enum Files {
+package enum Files {
     /// Calls with the path as the system takes it.
-    public static func withPath<Value>(_ path: String, _ body: (UnsafePointer<CChar>) throws -> Value) rethrows -> Value
+    package static func withPath<Value>(_ path: String, _ body: (UnsafePointer<CChar>) throws -> Value) rethrows
+        -> Value
     {
         try (path.nameBytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { try body($0.baseAddress!) }
     }
@@ -14,13 +15,15 @@ public enum Files {
     }
 
     /// Whether something stands there, links followed.
-    public static func exists(_ path: String) -> Bool { status(path) != nil }
+    package static func exists(_ path: String) -> Bool { status(path) != nil }
 
     /// Links are followed.
-    public static func isFolder(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false }
+    package static func isFolder(_ path: String) -> Bool {
+        status(path).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false
+    }
 
     /// A regular file, links followed: no FIFO, device or folder.
-    public static func isFile(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFREG } ?? false }
+    package static func isFile(_ path: String) -> Bool { status(path).map { $0.st_mode & S_IFMT == S_IFREG } ?? false }
 
     /// What tells a folder from others, to know when links lead in a circle.
     struct Identity: Hashable {
@@ -35,7 +38,7 @@ public enum Files {
     /// The names in a folder, sorted bytewise, "." and ".." left out.
     ///
     /// - Throws: `Failure(.inputMissing)` or `Failure(.io)`
-    public static func names(in folder: String) throws -> [String] {
+    package static func names(in folder: String) throws -> [String] {
         guard let handle = withPath(folder.isEmpty ? "." : folder, { opendir($0) }) else {
             if errno == ENOENT { throw Failure(.inputMissing, folder, "no such folder") }
             throw Failure.system("cannot list", folder)
@@ -55,7 +58,7 @@ public enum Files {
     }
 
     /// Makes a folder and those above it; one that stands already is right.
-    public static func makeFolder(_ path: String) throws {
+    package static func makeFolder(_ path: String) throws {
         if path.isEmpty || isFolder(path) { return }
         let above = parent(of: path)
         if above != path { try makeFolder(above) }
@@ -65,7 +68,7 @@ public enum Files {
     }
 
     /// Removes a file, a link or a folder with all it holds; nothing there is right. Links are never followed.
-    public static func remove(_ path: String) throws {
+    package static func remove(_ path: String) throws {
         if withPath(path, { unlink($0) }) == 0 || errno == ENOENT { return }
         guard errno == EISDIR || errno == EPERM || errno == ENOTEMPTY else {
             throw Failure.system("cannot remove", path)
@@ -75,30 +78,30 @@ public enum Files {
     }
 
     /// Replaces what stands at `target`. False where the system refuses, with `errno` as it left it.
-    public static func rename(_ path: String, to target: String) -> Bool {
+    package static func rename(_ path: String, to target: String) -> Bool {
         withPath(path) { old in withPath(target) { Foundation.rename(old, $0) } } == 0
     }
 
     /// What stands before the last separator; empty when there is none.
-    public static func parent(of path: String) -> String {
+    package static func parent(of path: String) -> String {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }
         return slash == path.utf8.startIndex ? "/" : String(path[..<slash])
     }
 
     /// What stands after the last separator.
-    public static func name(of path: String) -> String {
+    package static func name(of path: String) -> String {
         path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
     }
 
     /// The name's suffix in lower case, without its dot; empty when there is none.
-    public static func suffix(of path: String) -> String {
+    package static func suffix(of path: String) -> String {
         let name = name(of: path)
         guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")), dot != name.utf8.startIndex else { return "" }
         return String(name[name.utf8.index(after: dot)...]).lowercased()
     }
 
     /// The path without its name's suffix.
-    public static func withoutSuffix(_ path: String) -> String {
+    package static func withoutSuffix(_ path: String) -> String {
         let count = suffix(of: path).utf8.count
         guard count > 0, let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return path }
         return String(path[..<dot])
@@ -107,7 +110,7 @@ public enum Files {
     /// A name for a file of ours, taken from a file that may come from anywhere: it must stay in its folder.
     ///
     /// - Throws: `Failure(.badData)` for separators, "..", hidden and empty names, and whatever is no plain name
-    public static func inside(_ folder: String, _ name: String, of subject: String) throws -> String {
+    package static func inside(_ folder: String, _ name: String, of subject: String) throws -> String {
         let isPlain = name.utf8.allSatisfy {
             switch $0 {
             case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -1,6 +1,6 @@
 extension Collection<Float> where Index == Int {
     /// Where the first NaN or infinity stands.
-    public var firstNonFinite: Int? {
+    package var firstNonFinite: Int? {
         let exponent: UInt32 = 0x7F80_0000
         let isBad = withContiguousStorageIfAvailable { values in
             // Without an early end the loop is vectorised.

@@ -1,15 +1,15 @@
 /// The files below a folder, links followed: what `ls -L` would show at any depth. Names that begin with a dot (macOS's
 /// `._0.jpg`, Jupyter's `.ipynb_checkpoints`) are passed over, as everywhere in Unix.
-public struct FolderWalk: Sendable {
+package struct FolderWalk: Sendable {
     /// Relative paths, sorted bytewise as a whole.
-    public private(set) var files: [String] = []
+    package private(set) var files: [String] = []
     private var visits: [Files.Identity: Int] = [:]
 
     /// Links that lead across each other would otherwise multiply without end.
     private static let mostVisits = 64
 
     /// - Throws: `Failure` when a folder cannot be listed, or links lead to one by more ways than anybody means
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         try walk(folder, "", above: [])
         files.sort { $0.precedesAsName($1) }
     }

@@ -3,9 +3,9 @@ import Foundation
 import Synchronization
 
 /// gzip streams through zlib: one or several members, then perhaps padding of zeros.
-public enum Gzip {
+package enum Gzip {
     /// By the first two bytes (RFC 1952, 2.3.1).
-    public static func isGzip(_ data: Data) -> Bool { data.starts(with: [0x1F, 0x8B]) }
+    package static func isGzip(_ data: Data) -> Bool { data.starts(with: [0x1F, 0x8B]) }
 
     /// A file that inflates to more than this many times its size is taken for a bomb (zlib's own limit is 1,032).
     static let largestRatio = 200
@@ -15,7 +15,7 @@ public enum Gzip {
     /// Inflates a file into memory.
     ///
     /// - Throws: `Failure(.badData)` when it is damaged, ends early, or would become larger than `limit` bytes.
-    public static func inflate(_ file: InputFile, limit: Int = 1 << 30) throws -> Data {
+    package static func inflate(_ file: InputFile, limit: Int = 1 << 30) throws -> Data {
         let stream = try GzipStream(file)
         var out = Data()
         while let part = try stream.next() {
@@ -28,19 +28,19 @@ public enum Gzip {
     }
 
     /// A file's contents, inflated where they are compressed.
-    public static func contents(of path: String, limit: Int = 1 << 30) throws -> Data {
+    package static func contents(of path: String, limit: Int = 1 << 30) throws -> Data {
         let file = try InputFile(path)
         guard isGzip(try file.read(0, min(2, file.length))) else { return try file.readAll() }
         return try inflate(file, limit: limit)
     }
 
     /// CRC-32 (zlib's), continued from what came before.
-    public static func crc32(_ data: Data, from start: UInt32 = 0) -> UInt32 {
+    package static func crc32(_ data: Data, from start: UInt32 = 0) -> UInt32 {
         data.withUnsafeBytes { crc32($0, from: start) }
     }
 
     /// CRC-32 (zlib's), continued from what came before.
-    public static func crc32(_ bytes: UnsafeRawBufferPointer, from start: UInt32 = 0) -> UInt32 {
+    package static func crc32(_ bytes: UnsafeRawBufferPointer, from start: UInt32 = 0) -> UInt32 {
         var (sum, done) = (uLong(start), 0)
         while done < bytes.count {  // zlib counts in 32 bits
             let step = min(bytes.count - done, 1 << 30)
@@ -212,7 +212,7 @@ final class GzipStream {
 }
 
 /// A gzip file read at places of its inflated bytes, of which only a little is ever in memory.
-public final class GzipReader: Sendable {
+package final class GzipReader: Sendable {
     private let path: String
     private let identity: InputFile.Identity
     private let entries: [GzipStream.Entry]
@@ -221,7 +221,7 @@ public final class GzipReader: Sendable {
     ///   - file: read from front to back once
     ///   - see: gets a function that reads at rising places, and may stop before the end; the rest is then only checked
     /// - Throws: as `GzipStream`, and what `see` throws
-    public init(
+    package init(
         _ file: InputFile, see: (_ read: @escaping (_ offset: Int, _ count: Int) throws -> Data?) throws -> Void
     ) throws {
         (path, identity) = (file.path, file.identity)
@@ -246,10 +246,10 @@ public final class GzipReader: Sendable {
     private static let mostEntries = 64
 
     /// Bytes behind the stream that are neither padding nor part of it.
-    public let trailing: Int
+    package let trailing: Int
 
     /// - Throws: `Failure(.io)` when the file can no longer be read, or is another one by now
-    public func read(_ offset: Int, _ count: Int) throws -> Data {
+    package func read(_ offset: Int, _ count: Int) throws -> Data {
         if let held = RecentParts.find(self, offset, count) { return held }
         var (low, high) = (0, entries.count)
         while low < high {  // the last entry at or before the offset

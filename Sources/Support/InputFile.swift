@@ -3,16 +3,16 @@ import Foundation
 /// An open regular file, read at offsets: several threads may read at once.
 ///
 /// Not mapped, because a mapped file that is cut while it is read ends the process.
-public final class InputFile: Sendable {
-    public let path: String
+package final class InputFile: Sendable {
+    package let path: String
     /// Bytes, when it was opened.
-    public let length: Int
+    package let length: Int
     /// Size, time of change and number: whether a path still names the same file.
-    public let identity: Identity
+    package let identity: Identity
     private let descriptor: Int32
 
     /// What of a file changes when another is put in its place.
-    public struct Identity: Equatable, Sendable {
+    package struct Identity: Equatable, Sendable {
         let length: Int
         let seconds: Int
         let nanoseconds: Int
@@ -21,7 +21,7 @@ public final class InputFile: Sendable {
 
     /// - Throws: `Failure(.inputMissing)` when there is none, `Failure(.badData)` when it is no regular file,
     ///   `Failure(.io)` when it cannot be opened.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         self.path = path
         // Without O_NONBLOCK opening a pipe would wait for its writer.
         descriptor = Files.withPath(path) { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
@@ -49,14 +49,14 @@ public final class InputFile: Sendable {
     deinit { close(descriptor) }
 
     /// - Throws: `Failure(.io)` when the system cannot read, or the file has become shorter.
-    public func read(_ offset: Int, _ count: Int) throws -> Data {
+    package func read(_ offset: Int, _ count: Int) throws -> Data {
         var data = Data(count: count)
         try data.withUnsafeMutableBytes { try read(offset, into: $0) }
         return data
     }
 
     /// Fills the buffer from a place in the file.
-    public func read(_ offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func read(_ offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {
             let step = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
@@ -70,11 +70,11 @@ public final class InputFile: Sendable {
     }
 
     /// - Throws: as `read`
-    public func readAll() throws -> Data { try read(0, length) }
+    package func readAll() throws -> Data { try read(0, length) }
 }
 
 /// Reads a whole file.
 ///
 /// - Throws: `Failure(.inputMissing)` when there is none, `Failure(.badData)` when it is no regular file,
 ///   `Failure(.io)` when it cannot be read.
-public func readFile(_ path: String) throws -> Data { try InputFile(path).readAll() }
+package func readFile(_ path: String) throws -> Data { try InputFile(path).readAll() }

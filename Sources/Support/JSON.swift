@@ -1,7 +1,7 @@
 import Foundation
 
 /// A JSON value. Objects are written with sorted keys, so equal values give equal bytes.
-public enum JSON: Equatable, Sendable {
+package enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
     case integer(Int)
@@ -13,7 +13,7 @@ public enum JSON: Equatable, Sendable {
     /// What Python's json reads: also NaN and infinities, lone surrogates (as U+FFFD), a byte order mark.
     ///
     /// - Throws: `Failure(.badData)` naming `path`, line and column.
-    public init(parsing data: Data, path: String) throws {
+    package init(parsing data: Data, path: String) throws {
         self = try data.withUnsafeBytes { bytes in
             var parser = JSONParser(bytes.bindMemory(to: UInt8.self))
             do throws(JSONParser.Fault) { return try parser.document() } catch {
@@ -24,34 +24,34 @@ public enum JSON: Equatable, Sendable {
         }
     }
 
-    public init(file path: String) throws { try self.init(parsing: readFile(path), path: path) }
+    package init(file path: String) throws { try self.init(parsing: readFile(path), path: path) }
 
     /// An object with one member changed or added; anything else becomes an object of that member.
-    public func setting(_ key: String, to value: JSON) -> JSON {
+    package func setting(_ key: String, to value: JSON) -> JSON {
         var members = object ?? [:]
         members[key] = value
         return .object(members)
     }
 
     /// An object without some of its members.
-    public func without(_ keys: String...) -> JSON {
+    package func without(_ keys: String...) -> JSON {
         guard case .object(let members) = self else { return self }
         return .object(members.filter { !keys.contains($0.key) })
     }
 
-    public subscript(key: String) -> JSON? {
+    package subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members[key]
     }
 
-    public var string: String? { if case .string(let value) = self { value } else { nil } }
-    public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
-    public var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
-    public var object: [String: JSON]? { if case .object(let value) = self { value } else { nil } }
-    public var isNull: Bool { self == .null }
+    package var string: String? { if case .string(let value) = self { value } else { nil } }
+    package var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    package var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
+    package var object: [String: JSON]? { if case .object(let value) = self { value } else { nil } }
+    package var isNull: Bool { self == .null }
 
     /// Whole numbers only.
-    public var integer: Int? {
+    package var integer: Int? {
         switch self {
         case .integer(let value): value
         case .number(let value): Int(exactly: value)
@@ -59,7 +59,7 @@ public enum JSON: Equatable, Sendable {
         }
     }
 
-    public var number: Double? {
+    package var number: Double? {
         switch self {
         case .integer(let value): Double(value)
         case .number(let value): value
@@ -68,7 +68,7 @@ public enum JSON: Equatable, Sendable {
     }
 
     /// Sorted keys; `indent` nil gives one line.
-    public func text(indent: Int? = nil) -> String {
+    package func text(indent: Int? = nil) -> String {
         var out = ""
         write(into: &out, indent: indent, level: 0)
         return out
@@ -132,12 +132,12 @@ public enum JSON: Equatable, Sendable {
 extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
     ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    public init(stringLiteral value: String) { self = .string(value) }
-    public init(integerLiteral value: Int) { self = .integer(value) }
-    public init(floatLiteral value: Double) { self = .number(value) }
-    public init(booleanLiteral value: Bool) { self = .bool(value) }
-    public init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    public init(dictionaryLiteral elements: (String, JSON)...) {
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(integerLiteral value: Int) { self = .integer(value) }
+    package init(floatLiteral value: Double) { self = .number(value) }
+    package init(booleanLiteral value: Bool) { self = .bool(value) }
+    package init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    package init(dictionaryLiteral elements: (String, JSON)...) {
         self = .object(Dictionary(elements, uniquingKeysWith: { $1 }))
     }
 }

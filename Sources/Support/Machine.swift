@@ -2,34 +2,34 @@ import Foundation
 import Synchronization
 
 /// Monotonic time and the process's memory, as the kernel counts it.
-public enum Machine {
+package enum Machine {
     /// Seconds since an arbitrary start; never goes back.
-    public static func now() -> Double {
+    package static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     /// Bytes that the system would not give; 0 when it gave all. Read where the process ends, to say why.
-    public static var refusedMemory: Int { refused.load(ordering: .relaxed) }
+    package static var refusedMemory: Int { refused.load(ordering: .relaxed) }
     private static let refused = Atomic<Int>(0)
 
     /// Ends the process because memory was refused in a place that cannot throw.
-    public static func refuse(memory bytes: Int) -> Never {
+    package static func refuse(memory bytes: Int) -> Never {
         refused.store(bytes, ordering: .relaxed)
         preconditionFailure("out of memory: \(bytes) bytes")
     }
 
-    public static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }
+    package static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }
 
     /// Largest resident set so far, bytes (VmHWM).
-    public static var peakMemory: Int { statusField("VmHWM:") }
+    package static var peakMemory: Int { statusField("VmHWM:") }
 
     /// Resident set now, bytes (VmRSS).
-    public static var memory: Int { statusField("VmRSS:") }
+    package static var memory: Int { statusField("VmRSS:") }
 
     /// Lets `peakMemory` begin again at what is resident now.
-    public static func restartPeakMemory() {
+    package static func restartPeakMemory() {
         guard let file = fopen("/proc/self/clear_refs", "w") else { return }
         fputs("5", file)
         fclose(file)
@@ -46,7 +46,7 @@ public enum Machine {
 }
 
 /// 95 -> "1m 35s".
-public func formatDuration(_ seconds: Double) -> String {
+package func formatDuration(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0 else { return "?" }
     let total = Int(seconds.rounded())
     if total < 60 { return "\(total)s" }
@@ -55,7 +55,7 @@ public func formatDuration(_ seconds: Double) -> String {
 }
 
 /// 1234567 -> "1.23 MB" (powers of ten).
-public func formatBytes(_ count: Int) -> String {
+package func formatBytes(_ count: Int) -> String {
     var value = Double(count)
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 1000 { return unit == "B" ? "\(count) B" : String(format: "%.3g \(unit)", value) }

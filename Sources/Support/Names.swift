@@ -7,7 +7,7 @@ extension String {
     private static let bytePlane: UInt32 = 0x10_FF00
 
     /// A name of any bytes: those that are no UTF-8 become scalars of a private plane, and the same bytes again as a path.
-    public init(nameBytes bytes: some Collection<UInt8>) {
+    package init(nameBytes bytes: some Collection<UInt8>) {
         if let text = String(validating: bytes, as: UTF8.self), !text.utf8.contains(0xF4) {
             self = text
             return
@@ -29,7 +29,7 @@ extension String {
     }
 
     /// The bytes that a file system or an archive knows the name by.
-    public var nameBytes: [UInt8] {
+    package var nameBytes: [UInt8] {
         guard utf8.contains(0xF4) else { return Array(utf8) }
         return unicodeScalars.flatMap { scalar -> [UInt8] in
             scalar.value >= Self.bytePlane
@@ -38,7 +38,7 @@ extension String {
     }
 
     /// For people: bytes that are no text as \xE9, control characters as \n or \u{7}.
-    public var shownName: String {
+    package var shownName: String {
         let isPlain = utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != 0xF4 }
         guard !isPlain else { return self }
         return unicodeScalars.map { scalar -> String in
@@ -49,17 +49,17 @@ extension String {
     }
 
     /// Whether two names are the same bytes.
-    public func isSameName(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
+    package func isSameName(as other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 
     /// By the names' own bytes.
-    public func precedesAsName(_ other: String) -> Bool {
+    package func precedesAsName(_ other: String) -> Bool {
         utf8.contains(0xF4) || other.utf8.contains(0xF4)
             ? nameBytes.lexicographicallyPrecedes(other.nameBytes) : utf8.lexicographicallyPrecedes(other.utf8)
     }
 }
 
 /// A name as a key of a dictionary: equal only when every byte is.
-public struct NameKey: Hashable, Sendable {
+package struct NameKey: Hashable, Sendable {
     private let bytes: [UInt8]
-    public init(_ name: String) { bytes = Array(name.utf8) }
+    package init(_ name: String) { bytes = Array(name.utf8) }
 }

@@ -2,10 +2,10 @@ import Foundation
 
 /// Where files that are named in recipes and on the command line stand: in the working folder, beside the file that names
 /// them, or among Diptych's own files, so that a command works from anywhere.
-public enum Paths {
+package enum Paths {
     /// The folder that holds Recipes, Evals and Tokenizers: `$DIPTYCH_HOME`, or found upwards from the program
     /// (a checkout, or `share/diptych` beside `bin`). nil where there is none.
-    public static var home: String? {
+    package static var home: String? {
         if let named = ProcessInfo.processInfo.environment["DIPTYCH_HOME"], !named.isEmpty { return named }
         let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         return program.flatMap { home(above: $0) }
@@ -27,7 +27,7 @@ public enum Paths {
     }
 
     /// A name as it is named from another file.
-    public static func beside(_ file: String, _ name: String) -> String {
+    package static func beside(_ file: String, _ name: String) -> String {
         let folder = Files.parent(of: file)
         return folder.isEmpty || name.hasPrefix("/") ? name : folder + "/" + name
     }
@@ -35,7 +35,7 @@ public enum Paths {
     /// The first place where a file or folder of this name stands; nil where it stands nowhere.
     ///
     /// - Parameter file: the one that names it
-    public static func find(_ name: String, beside file: String? = nil) -> String? {
+    package static func find(_ name: String, beside file: String? = nil) -> String? {
         if Files.exists(name) { return name }
         guard !name.hasPrefix("/") else { return nil }
         if let file {

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// Progress on standard error: one line that is rewritten on a terminal, a line every ten seconds elsewhere.
-public final class ProgressLine: Sendable {
+package final class ProgressLine: Sendable {
     private struct State {
         var shown = 0.0
         var lastDone = 0
@@ -13,7 +13,7 @@ public final class ProgressLine: Sendable {
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let state = Mutex(State())
 
-    public init(_ title: String, total: Int) {
+    package init(_ title: String, total: Int) {
         self.title = title
         self.total = total
     }
@@ -22,7 +22,7 @@ public final class ProgressLine: Sendable {
     ///   - done: of the total
     ///   - detail: what else to say, such as the loss
     ///   - remaining: seconds; by default from the pace so far
-    public func update(_ done: Int, detail: String = "", remaining: Double? = nil) {
+    package func update(_ done: Int, detail: String = "", remaining: Double? = nil) {
         let now = Machine.now()
         let isDue = state.withLock { state in
             state.lastDone = done
@@ -45,7 +45,7 @@ public final class ProgressLine: Sendable {
     }
 
     /// Clears the line and says how long it took.
-    public func finish() {
+    package func finish() {
         let done = state.withLock { $0.lastDone }
         write(
             (isTerminal ? "\r\u{1B}[K" : "") + "\(title) \(done)/\(total) in \(formatDuration(Machine.now() - start))\n"

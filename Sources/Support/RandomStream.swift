@@ -5,10 +5,10 @@ import Foundation
 ///
 /// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators"). The key is
 /// folded from (seed, purpose, epoch, sample), the only things order and augmentation may depend on.
-public struct RandomStream: RandomNumberGenerator, Sendable {
+package struct RandomStream: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    public init(seed: UInt64, purpose: String, epoch: Int = 0, sample: Int = 0) {
+    package init(seed: UInt64, purpose: String, epoch: Int = 0, sample: Int = 0) {
         var key = Self.mix(seed &+ Self.increment)
         for byte in purpose.utf8 { key = (key ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         key = Self.mix(key &+ UInt64(bitPattern: Int64(epoch)) &* Self.increment)
@@ -25,31 +25,31 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
         return z ^ (z >> 31)
     }
 
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= Self.increment
         return Self.mix(state)
     }
 
     /// Uniform in [0, 1), 53 bits.
-    public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     /// Uniform in [low, high).
-    public mutating func uniform(_ low: Double, _ high: Double) -> Double { low + (high - low) * uniform() }
+    package mutating func uniform(_ low: Double, _ high: Double) -> Double { low + (high - low) * uniform() }
 
     /// Uniform in 0..<bound, by multiplication (bias below 2^-40 for any bound that fits in memory).
-    public mutating func integer(below bound: Int) -> Int {
+    package mutating func integer(below bound: Int) -> Int {
         precondition(bound > 0, "a random integer needs a positive bound, got \(bound)")
         return Int(next().multipliedFullWidth(by: UInt64(bound)).high)
     }
 
     /// Normal with mean 0 and deviation 1 (Box-Muller, cosine half).
-    public mutating func normal() -> Double {
+    package mutating func normal() -> Double {
         let radius = (-2 * log(1 - uniform())).squareRoot()
         return radius * cos(2 * .pi * uniform())
     }
 
     /// Fisher-Yates, in place.
-    public mutating func shuffle<Value>(_ values: inout [Value]) {
+    package mutating func shuffle<Value>(_ values: inout [Value]) {
         guard values.count > 1 else { return }
         for last in stride(from: values.count - 1, to: 0, by: -1) {
             values.swapAt(last, integer(below: last + 1))

@@ -1,30 +1,30 @@
 import Foundation
 
 /// SHA-256 (FIPS 180-4), for the protocol hash and for files known by their digest.
-public struct SHA256 {
+package struct SHA256 {
     private var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
     private var pending: [UInt8] = []
     private var length = 0
 
-    public init() {}
+    package init() {}
 
     /// Lower-case hexadecimal digest of `data`.
-    public static func hex(_ data: Data) -> String {
+    package static func hex(_ data: Data) -> String {
         var hash = SHA256()
         hash.update(data)
         return hexadecimal(hash.finish())
     }
 
     /// Two lower-case digits a byte.
-    public static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    package static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
         bytes.map { String(format: "%02x", $0) }.joined()
     }
 
-    public static func hex(_ text: String) -> String { hex(Data(text.utf8)) }
+    package static func hex(_ text: String) -> String { hex(Data(text.utf8)) }
 
-    public mutating func update(_ data: Data) {
+    package mutating func update(_ data: Data) {
         length += data.count
         data.withUnsafeBytes { bytes in
             var start = 0
@@ -43,7 +43,7 @@ public struct SHA256 {
         }
     }
 
-    public mutating func finish() -> [UInt8] {
+    package mutating func finish() -> [UInt8] {
         let bits = UInt64(length) * 8
         var tail = Data([0x80])
         tail.append(Data(count: (119 - length % 64) % 64))

@@ -1,18 +1,18 @@
 import Foundation
 
 /// The lines of standard input as they come, ended by LF or CRLF alone.
-public struct StandardInput {
+package struct StandardInput {
     private var buffer: [UInt8] = []
     private var start = 0
     private var isOver = false
     private var number = 0
 
-    public init() {}
+    package init() {}
 
     /// The next line; nil at the end.
     ///
     /// - Throws: `Failure(.badData)` for a line that is no UTF-8, `Failure(.io)` when it cannot be read
-    public mutating func next() throws -> String? {
+    package mutating func next() throws -> String? {
         var seen = start
         while true {
             if let end = buffer[seen...].firstIndex(of: 0x0A) { return try take(end, next: end + 1) }

@@ -1,5 +1,5 @@
 /// The candidate within a third of the word's length (in edits), for "Did you mean ...?".
-public func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
+package func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
     let limit = max(1, word.count / 3 + 1)
     return candidates.map { ($0, editDistance(word, $0)) }.filter { $0.1 <= limit }
         .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0

@@ -1,15 +1,15 @@
 import Foundation
 
 /// The lines of a text file: ended by LF or CRLF, by nothing else.
-public enum TextLines {
+package enum TextLines {
     /// UTF-8 texts of all lines, empty ones too, without what follows the last line end; a byte order mark is dropped.
     ///
     /// - Throws: `Failure(.badData)` naming the first line that is no UTF-8
-    public static func read(_ path: String) throws -> [String] { try split(readFile(path), path: path) }
+    package static func read(_ path: String) throws -> [String] { try split(readFile(path), path: path) }
 
     /// - Parameter path: what errors name
     /// - Throws: `Failure(.badData)` for gzip, UTF-16, and the first line that is no UTF-8
-    public static func split(_ data: Data, path: String) throws -> [String] {
+    package static func split(_ data: Data, path: String) throws -> [String] {
         if Gzip.isGzip(data) {
             throw Failure(.badData, path, "is gzip, a text is needed", remedy: "Inflate it: gunzip")
         }
@@ -29,7 +29,7 @@ public enum TextLines {
     }
 
     /// The same as bytes.
-    public static func bytes(of data: Data) -> [Data.SubSequence] {
+    package static func bytes(of data: Data) -> [Data.SubSequence] {
         var data = data
         if data.starts(with: [0xEF, 0xBB, 0xBF]) { data = data.dropFirst(3) }
         var lines = data.split(separator: 0x0A, omittingEmptySubsequences: false).map {

@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// A thread of our own. Foundation and libdispatch wait for ever when the system refuses a thread; this says so.
-public final class WorkerThread: @unchecked Sendable {
+package final class WorkerThread: @unchecked Sendable {
     private let handle: pthread_t
 
     private final class Body {
@@ -12,7 +12,7 @@ public final class WorkerThread: @unchecked Sendable {
 
     /// - Parameter stack: bytes
     /// - Throws: `Failure(.machine)` when the system refuses
-    public init(stack: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) throws {
+    package init(stack: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) throws {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
         defer { pthread_attr_destroy(&attributes) }
@@ -36,14 +36,14 @@ public final class WorkerThread: @unchecked Sendable {
     }
 
     /// Waits until the body has returned.
-    public func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 
     /// Lets the thread end by itself.
-    public func detach() { pthread_detach(handle) }
+    package func detach() { pthread_detach(handle) }
 }
 
 /// body(0) ... body(count - 1) on all cores, the calling thread among them; fewer threads where the system refuses more.
-public func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
+package func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
     let turns = Turns()
     withoutActuallyEscaping(body) { body in
         let work: @Sendable () -> Void = {

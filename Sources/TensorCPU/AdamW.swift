@@ -4,16 +4,24 @@ import TensorCore
 
 extension CPUDevice {
     /// PyTorch's order of operations: decay, moments, then the step with both bias corrections.
-    public func adamW(_ parameter: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, _ step: AdamWStep) {
-        let (p, g, m, v) = (floats(parameter), floats(gradient), floats(mean), floats(square))
+    func adamW(_ call: Kernel.AdamW) {
+        let (squares, step) = (doubles(call.squares), call.step)
+        let norm = (0..<call.squares.count).reduce(0) { $0 + squares[$1] }.squareRoot()
+        doubles(call.norm)[0] = norm
+        guard norm.isFinite, floats(call.loss)[0].isFinite else { return }
+        let factor = Kernel.AdamW.clipFactor(norm: norm, limit: step.clip)
         let stepSize = Float(step.rate / (1 - pow(step.beta1, Double(step.step))))
         let correction2 = Float((1 - pow(step.beta2, Double(step.step))).squareRoot())
-        threads.each(parameter.count, by: Self.pointwiseTile) { range in
-            let i = range.lowerBound
-            ck_adamw(
-                range.count, p + i, g + i, m + i, v + i, Float(step.gradientFactor), Float(1 - step.beta1),
-                Float(step.beta2), Float(1 - step.beta2), Float(1 - step.rate * step.weightDecay), stepSize,
-                correction2, Float(step.epsilon))
+        for update in call.updates {
+            let (p, g) = (floats(update.parameter), floats(update.gradient))
+            let (m, v) = (floats(update.mean), floats(update.square))
+            let decay = Float(1 - step.rate * (update.decays ? step.weightDecay : 0))
+            threads.each(update.parameter.count, by: Self.pointwiseTile) { range in
+                let i = range.lowerBound
+                ck_adamw(
+                    range.count, p + i, g + i, m + i, v + i, Float(factor), Float(1 - step.beta1),
+                    Float(step.beta2), Float(1 - step.beta2), decay, stepSize, correction2, Float(step.epsilon))
+            }
         }
     }
 }

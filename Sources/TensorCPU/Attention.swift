@@ -4,8 +4,9 @@ import TensorCore
 /// One (sequence, head) is one tile: its scores live in a scratch block of the thread, so no
 /// [B,H,T,T] tensor exists. The backward pass makes them again from the kept log-sum-exp.
 extension CPUDevice {
-    public func attention(_ inputs: AttentionInputs, into y: Tensor, logSumExp: Tensor) {
-        let (out, lse) = (floats(y), floats(logSumExp))
+    func attention(_ call: Kernel.Attention) {
+        let (inputs, y) = (call.operands, call.y)
+        let (out, lse) = (floats(y), floats(call.logSumExp))
         eachHead(inputs, scratch: 1) { head, queries, keys, scratch, stride in
             let width = inputs.headWidth
             let first = head * width
@@ -20,18 +21,16 @@ extension CPUDevice {
         }
     }
 
-    public func attentionGradient(
-        _ inputs: AttentionInputs, y: Tensor, logSumExp: Tensor, _ dy: Tensor, dQuery: ColumnBlock, dKey: ColumnBlock,
-        dValue: ColumnBlock
-    ) {
-        let (out, d, lse) = (floats(y), floats(dy), floats(logSumExp))
+    func attentionGradient(_ call: Kernel.AttentionGradient) {
+        let (inputs, y) = (call.operands, call.y)
+        let (out, d, lse) = (floats(y), floats(call.dy), floats(call.logSumExp))
         eachHead(inputs, scratch: 2) { head, queries, keys, scratch, stride in
             let width = inputs.headWidth
             let first = head * width
             let (q, k) = (start(inputs.query, queries, first), start(inputs.key, keys, first))
             let v = start(inputs.value, keys, first)
-            let (dq, dk) = (start(dQuery, queries, first), start(dKey, keys, first))
-            let dv = start(dValue, keys, first)
+            let (dq, dk) = (start(call.dQuery, queries, first), start(call.dKey, keys, first))
+            let dv = start(call.dValue, keys, first)
             let at = queries.lowerBound * y.columns + first
             let dOut = MatrixView(d + at, y.columns)
             let (p, dp) = (scratch, scratch + queries.count * stride)

@@ -6,16 +6,16 @@ import TensorCore
 /// a band every thread owns groups of column blocks, so a text's gradient is summed by one thread in the
 /// order of the bands, and an image's from one partial per group, added up in their order.
 extension CPUDevice {
-    public func contrastive(_ inputs: ContrastiveInputs, into results: ContrastiveResults) {
-        let plan = ContrastivePlan(inputs, device: self)
-        fill(results.dTexts, 0)
-        switch inputs.kind {
-        case .softmax: softmax(plan, results)
-        case .sigmoid: sigmoid(plan, results)
+    func contrastive(_ call: Kernel.Contrastive) {
+        let plan = ContrastivePlan(call, device: self)
+        fill(call.dTexts, 0)
+        switch call.kind {
+        case .softmax: softmax(plan, call)
+        case .sigmoid: sigmoid(plan, call)
         }
     }
 
-    private func softmax(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
+    private func softmax(_ plan: ContrastivePlan, _ results: Kernel.Contrastive) {
         let b = plan.count
         let kept = empty([3, b])
         let (rows, columns, own) = (floats(kept), floats(kept) + b, floats(kept) + 2 * b)
@@ -34,7 +34,7 @@ extension CPUDevice {
             results, factor: half, loss: loss * half, dLogScale: plan.exactSoftmaxSlope() ?? slopes[0] * half, dBias: 0)
     }
 
-    private func sigmoid(_ plan: ContrastivePlan, _ results: ContrastiveResults) {
+    private func sigmoid(_ plan: ContrastivePlan, _ results: Kernel.Contrastive) {
         let sums = plan.eachBlock(results) { band, chunk, cosines in
             var sums = [0.0, 0.0, 0.0]
             ck_sigmoid_slopes(
@@ -58,7 +58,7 @@ private struct ContrastivePlan {
     let bias: Float
     static let block = 512
 
-    init(_ inputs: ContrastiveInputs, device: CPUDevice) {
+    init(_ inputs: Kernel.Contrastive, device: CPUDevice) {
         self.device = device
         x = device.floats(inputs.images)
         y = device.floats(inputs.texts)
@@ -119,7 +119,7 @@ private struct ContrastivePlan {
     /// Turns every block of cosines into slopes and adds their products to the gradients, not yet
     /// scaled. Returns the sums of what `slopes` returns.
     func eachBlock(
-        _ results: ContrastiveResults, _ slopes: (Range<Int>, Range<Int>, UnsafeMutablePointer<Float>) -> [Double]
+        _ results: Kernel.Contrastive, _ slopes: (Range<Int>, Range<Int>, UnsafeMutablePointer<Float>) -> [Double]
     ) -> [Double] {
         let parts = parts
         // Groups enough for many threads, few enough that their partials need little memory.
@@ -219,7 +219,7 @@ private struct ContrastivePlan {
         }
     }
 
-    func finish(_ results: ContrastiveResults, factor: Double, loss: Double, dLogScale: Double, dBias: Double) {
+    func finish(_ results: Kernel.Contrastive, factor: Double, loss: Double, dLogScale: Double, dBias: Double) {
         for gradient in [results.dImages, results.dTexts] {
             device.scale(gradient, by: Float(factor * Double(scale)), into: gradient)
         }

@@ -1,16 +1,25 @@
+import CKernels
 import Foundation
 import TensorCore
 
 extension CPUDevice {
-    public func patchify(_ images: Tensor, patch: Int, into y: Tensor) {
-        let (a, out) = (floats(images), floats(y))
-        eachPatchRow(images.shape, patch) { pixel, position in memcpy(out + position, a + pixel, patch * 4) }
+    func normalizePixels(_ call: Kernel.NormalizePixels) {
+        let (pixels, table, out) = (bytes(call.x), floats(call.table), floats(call.y))
+        let count = call.x.shape[1] * call.x.shape[2]
+        threads.each(call.x.shape[0]) { image in
+            ck_normalize_pixels(count, pixels + image * count * 3, table, out + image * count * 3)
+        }
     }
 
-    public func patchifyGradient(_ dy: Tensor, patch: Int, into dImages: Tensor) {
-        let (d, out) = (floats(dy), floats(dImages))
-        fill(dImages, 0)
-        eachPatchRow(dImages.shape, patch) { pixel, position in memcpy(out + pixel, d + position, patch * 4) }
+    func patchify(_ call: Kernel.Patchify) {
+        let (a, out, patch) = (floats(call.images), floats(call.y), call.patch)
+        eachPatchRow(call.images.shape, patch) { pixel, position in memcpy(out + position, a + pixel, patch * 4) }
+    }
+
+    func patchifyGradient(_ call: Kernel.PatchifyGradient) {
+        let (d, out, patch) = (floats(call.dy), floats(call.dImages), call.patch)
+        fill(call.dImages, 0)
+        eachPatchRow(call.dImages.shape, patch) { pixel, position in memcpy(out + pixel, d + position, patch * 4) }
     }
 
     /// Every row of `patch` pixels: where it begins in the image and in the patch matrix.

@@ -22,15 +22,20 @@ extension CPUDevice {
         }
     }
 
-    public func sumRows(_ x: Tensor, into y: Tensor) {
-        let (a, n) = (floats(x), x.columns)
-        guard x.rows > 0 else { return fill(y, 0) }
-        sumTiles(rows: x.rows, columns: n, outputs: [floats(y)]) { range, sums in
+    func sumRows(_ call: Kernel.SumRows) {
+        let (a, n) = (floats(call.x), call.x.columns)
+        guard call.x.rows > 0 else { return fill(call.y, 0) }
+        sumTiles(rows: call.x.rows, columns: n, outputs: [floats(call.y)]) { range, sums in
             ck_sum_rows(range.count, n, a + range.lowerBound * n, sums)
         }
     }
 
-    public func sumOfSquares(_ x: Tensor) -> Double {
+    func sumOfSquares(_ call: Kernel.SumOfSquares) {
+        let sums = doubles(call.sums)
+        for (index, x) in call.xs.enumerated() { sums[index] = sumOfSquares(x) }
+    }
+
+    private func sumOfSquares(_ x: Tensor) -> Double {
         let a = floats(x)
         let size = Self.pointwiseTile * 4
         let tiles = (x.count + size - 1) / size
@@ -43,16 +48,16 @@ extension CPUDevice {
         }
     }
 
-    public func segmentMean(_ x: Tensor, _ segments: Segments, into y: Tensor) {
-        let (a, out, n) = (floats(x), floats(y), x.columns)
+    func segmentMean(_ call: Kernel.SegmentMean) {
+        let (a, out, n, segments) = (floats(call.x), floats(call.y), call.x.columns, call.segments)
         threads.each(segments.count) { s in
             ck_sum_rows(segments[s].count, n, a + segments[s].lowerBound * n, out + s * n)
             ck_scale(n, 1 / Float(segments[s].count), out + s * n, out + s * n)
         }
     }
 
-    public func segmentMeanGradient(_ dy: Tensor, _ segments: Segments, into dx: Tensor) {
-        let (d, out, n) = (floats(dy), floats(dx), dy.columns)
+    func segmentMeanGradient(_ call: Kernel.SegmentMeanGradient) {
+        let (d, out, n, segments) = (floats(call.dy), floats(call.dx), call.dy.columns, call.segments)
         threads.each(segments.count) { s in
             for i in segments[s] { ck_scale(n, 1 / Float(segments[s].count), d + s * n, out + i * n) }
         }

@@ -1,23 +1,32 @@
 /// Where each sequence of a packed [N, D] matrix begins and ends: sequence s holds rows
 /// offsets[s]..<offsets[s + 1]. Captions of different lengths are packed without padding.
-public struct Segments: Equatable, Sendable {
+package struct Segments: Sendable {
     /// Ascending, first 0; one more than there are sequences.
-    public let offsets: [Int]
+    package let offsets: Indices
+    package let longest: Int
 
-    public init(lengths: some Sequence<Int>) {
-        var offsets = [0]
+    package init(lengths: some Sequence<Int>) {
+        var offsets: [Int32] = [0]
+        var (last, longest) = (0, 0)
         for length in lengths {
             precondition(length > 0, "a sequence needs at least one token")
-            offsets.append(offsets.last! + length)
+            last += length
+            longest = max(longest, length)
+            offsets.append(Int32(last))
         }
-        self.offsets = offsets
+        self.offsets = Indices(offsets)
+        self.longest = longest
     }
 
     /// `count` sequences of the same length.
-    public init(count: Int, length: Int) { self.init(lengths: repeatElement(length, count: count)) }
+    package init(count: Int, length: Int) { self.init(lengths: repeatElement(length, count: count)) }
 
-    public var count: Int { offsets.count - 1 }
-    public var total: Int { offsets.last! }
-    public var longest: Int { (0..<count).map { self[$0].count }.max() ?? 0 }
-    public subscript(sequence: Int) -> Range<Int> { offsets[sequence]..<offsets[sequence + 1] }
+    package var count: Int { offsets.count - 1 }
+    package var total: Int { Int(offsets.values[count]) }
+    package subscript(sequence: Int) -> Range<Int> {
+        Int(offsets.values[sequence])..<Int(offsets.values[sequence + 1])
+    }
+
+    /// Each sequence's first row.
+    package var firsts: [Int32] { Array(offsets.values.dropLast()) }
 }

@@ -23,11 +23,11 @@ package final class Node: @unchecked Sendable {
         }
         gradient = nil
         if ownsSum {
-            held.device.accumulate(incoming, times: 1, into: held)
+            held.accumulate(incoming)
             gradient = held
         } else {
-            let sum = held.device.empty(held.shape)
-            held.device.add(held, incoming, into: sum)
+            let sum = held.empty(like: held)
+            held.device.run(.add(.init(a: held, b: incoming, y: sum)))
             gradient = sum
             ownsSum = true
         }
@@ -42,18 +42,18 @@ package enum Tape {
 }
 
 /// Runs `body` without recording: inference, and the first pass of `recompute`.
-public func withoutTape<Result>(_ body: () throws -> Result) rethrows -> Result {
+package func withoutTape<Result>(_ body: () throws -> Result) rethrows -> Result {
     try Tape.$isRecording.withValue(false, operation: body)
 }
 
 extension Tensor {
-    /// A leaf with these values: `gradient` collects what `backward` sends to it.
-    public func watched() -> Tensor {
+    /// A leaf with these values: `gradient` collects what `backward` sends to it, any shape.
+    package func watched() -> Tensor {
         Tensor(storage: storage, shape: shape, offset: offset, node: Node(parents: [], pullback: nil))
     }
 
     /// What `backward` has left here; nil when no gradient arrived.
-    public var gradient: Tensor? { node?.gradient }
+    package var gradient: Tensor? { node?.gradient }
 
     package var isRecorded: Bool { node != nil && Tape.isRecording }
 
@@ -68,7 +68,7 @@ extension Tensor {
 
     /// Sends `gradient` (ones when nil) back through everything this tensor was made from. Gradients
     /// add up in watched tensors over several calls; recorded values are dropped on the way.
-    public func backward(_ gradient: Tensor? = nil) {
+    package func backward(_ gradient: Tensor? = nil) {
         guard let root = node else { return }
         root.receive(gradient ?? device.filled(1, shape: shape))
         var seen: Set<ObjectIdentifier> = [ObjectIdentifier(root)]
@@ -91,20 +91,5 @@ extension Tensor {
                 if let parent, let share { parent.receive(share) }
             }
         }
-    }
-}
-
-/// Gradient checkpointing (Chen et al. 2016, arXiv:1604.06174): `body` runs now without recording and
-/// once more, recorded, when its gradient is due. Costs one more forward pass, keeps only `x`.
-///
-/// Parameters watched inside `body` receive their gradients as if it had been recorded the first time.
-public func recompute(_ x: Tensor, _ body: @escaping (Tensor) -> Tensor) -> Tensor {
-    let y = withoutTape { body(x.detached) }
-    guard Tape.isRecording else { return y }
-    let input = x.node == nil ? x.watched() : x
-    return y.recorded(from: [input]) { dy in
-        let again = x.detached.watched()
-        body(again).backward(dy)
-        return [again.gradient]
     }
 }

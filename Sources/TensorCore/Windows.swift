@@ -1,20 +1,20 @@
 /// Which pixels of a feature map each output pixel of a sliding kernel sees; the same for every image.
 /// Feature maps are matrices [B * height * width, channels].
-public struct Windows: Sendable, Equatable {
-    public let height: Int
-    public let width: Int
-    public let outputHeight: Int
-    public let outputWidth: Int
+package struct Windows: Sendable {
+    package let height: Int
+    package let width: Int
+    package let outputHeight: Int
+    package let outputWidth: Int
     /// Kernel elements.
-    public let taps: Int
+    package let taps: Int
     /// Row-major [outputHeight * outputWidth, taps]: a pixel, or -1 in the zero padding.
-    public let table: [Int32]
+    package let table: Indices
 
-    public var inputs: Int { height * width }
-    public var outputs: Int { outputHeight * outputWidth }
+    package var inputs: Int { height * width }
+    package var outputs: Int { outputHeight * outputWidth }
 
     /// - Parameter padding: zeros around the map, on every side
-    public init(height: Int, width: Int, kernel: Int, stride: Int, padding: Int) {
+    package init(height: Int, width: Int, kernel: Int, stride: Int, padding: Int) {
         self.height = height
         self.width = width
         outputHeight = (height + 2 * padding - kernel) / stride + 1
@@ -34,6 +34,6 @@ public struct Windows: Sendable, Equatable {
                 }
             }
         }
-        self.table = table
+        self.table = Indices(table)
     }
 }

@@ -2,16 +2,24 @@ import Foundation
 import TensorCore
 
 extension ReferenceDevice {
-    public func adamW(_ parameter: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, _ step: AdamWStep) {
-        let (p, g, m, v) = (doubles(parameter), doubles(gradient), doubles(mean), doubles(square))
+    func adamW(_ call: Kernel.AdamW) {
+        let (squares, step) = (doubles(call.squares), call.step)
+        let norm = (0..<call.squares.count).reduce(0) { $0 + squares[$1] }.squareRoot()
+        doubles(call.norm)[0] = norm
+        guard norm.isFinite, doubles(call.loss)[0].isFinite else { return }
+        let factor = Kernel.AdamW.clipFactor(norm: norm, limit: step.clip)
         let correction1 = 1 - pow(step.beta1, Double(step.step))
         let correction2 = (1 - pow(step.beta2, Double(step.step))).squareRoot()
-        for i in 0..<parameter.count {
-            let slope = g[i] * step.gradientFactor
-            p[i] *= 1 - step.rate * step.weightDecay
-            m[i] = step.beta1 * m[i] + (1 - step.beta1) * slope
-            v[i] = step.beta2 * v[i] + (1 - step.beta2) * slope * slope
-            p[i] -= step.rate / correction1 * m[i] / (v[i].squareRoot() / correction2 + step.epsilon)
+        for update in call.updates {
+            let (p, g) = (doubles(update.parameter), doubles(update.gradient))
+            let (m, v) = (doubles(update.mean), doubles(update.square))
+            for i in 0..<update.parameter.count {
+                let slope = g[i] * factor
+                p[i] *= 1 - step.rate * (update.decays ? step.weightDecay : 0)
+                m[i] = step.beta1 * m[i] + (1 - step.beta1) * slope
+                v[i] = step.beta2 * v[i] + (1 - step.beta2) * slope * slope
+                p[i] -= step.rate / correction1 * m[i] / (v[i].squareRoot() / correction2 + step.epsilon)
+            }
         }
     }
 }

@@ -2,12 +2,12 @@ import Foundation
 import TensorCore
 
 extension ReferenceDevice {
-    public func attention(_ inputs: AttentionInputs, into y: Tensor, logSumExp: Tensor) {
-        let (out, lse) = (doubles(y), doubles(logSumExp))
+    func attention(_ call: Kernel.Attention) {
+        let (inputs, out, lse) = (call.operands, doubles(call.y), doubles(call.logSumExp))
         eachHead(inputs) { head, queries, keys, width in
             for i in queries {
                 let scores = self.scores(inputs, head, i, queries, keys, width)
-                let top = scores.max()!
+                let top = scores.max() ?? 0
                 let total = scores.reduce(0) { $0 + exp($1 - top) }
                 lse[i * inputs.heads + head] = top + log(total)
                 for j in 0..<width {
@@ -19,11 +19,10 @@ extension ReferenceDevice {
         }
     }
 
-    public func attentionGradient(
-        _ inputs: AttentionInputs, y: Tensor, logSumExp: Tensor, _ dy: Tensor, dQuery: ColumnBlock, dKey: ColumnBlock,
-        dValue: ColumnBlock
-    ) {
-        let (d, out, lse, total) = (doubles(dy), doubles(y), doubles(logSumExp), inputs.query.width)
+    func attentionGradient(_ call: Kernel.AttentionGradient) {
+        let inputs = call.operands
+        let (dQuery, dKey, dValue) = (call.dQuery, call.dKey, call.dValue)
+        let (d, out, lse, total) = (doubles(call.dy), doubles(call.y), doubles(call.logSumExp), inputs.query.width)
         eachHead(inputs) { head, queries, keys, width in
             let columns = head * width..<(head + 1) * width
             for i in queries { for j in columns { self.set(dQuery, i, j, 0) } }

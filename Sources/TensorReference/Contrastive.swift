@@ -3,7 +3,7 @@ import TensorCore
 
 extension ReferenceDevice {
     /// The dense formula, [B,B] and all.
-    public func contrastive(_ inputs: ContrastiveInputs, into results: ContrastiveResults) {
+    func contrastive(_ inputs: Kernel.Contrastive) {
         let (b, e) = (inputs.images.shape[0], inputs.images.shape[1])
         let (x, y, count) = (doubles(inputs.images), doubles(inputs.texts), Double(b))
         let scale = exp(doubles(inputs.logScale)[0])
@@ -15,7 +15,7 @@ extension ReferenceDevice {
         switch inputs.kind {
         case .softmax:
             func logSumExp(_ values: [Double]) -> Double {
-                let top = values.max()!
+                let top = values.max() ?? 0
                 return top + log(values.reduce(0) { $0 + exp($1 - top) })
             }
             let rows = (0..<b).map { i in logSumExp((0..<b).map { logits[i * b + $0] }) }
@@ -36,15 +36,15 @@ extension ReferenceDevice {
                 }
             }
         }
-        let (dx, dy) = (doubles(results.dImages), doubles(results.dTexts))
+        let (dx, dy) = (doubles(inputs.dImages), doubles(inputs.dTexts))
         for i in 0..<b {
             for c in 0..<e {
                 dx[i * e + c] = scale * (0..<b).reduce(0) { $0 + slopes[i * b + $1] * y[$1 * e + c] }
                 dy[i * e + c] = scale * (0..<b).reduce(0) { $0 + slopes[$1 * b + i] * x[$1 * e + c] }
             }
         }
-        doubles(results.loss)[0] = loss
-        doubles(results.dLogScale)[0] = zip(slopes, cosines).reduce(0) { $0 + $1.0 * $1.1 * scale }
-        doubles(results.dBias)[0] = inputs.kind == .sigmoid ? slopes.reduce(0, +) : 0
+        doubles(inputs.loss)[0] = loss
+        doubles(inputs.dLogScale)[0] = zip(slopes, cosines).reduce(0) { $0 + $1.0 * $1.1 * scale }
+        doubles(inputs.dBias)[0] = inputs.kind == .sigmoid ? slopes.reduce(0, +) : 0
     }
 }

@@ -1,19 +1,19 @@
 import TensorCore
 
 extension ReferenceDevice {
-    public func gatherRows(_ x: Tensor, _ indices: Tensor, addend: Tensor?, into y: Tensor) {
-        let (a, index, out, n) = (doubles(x), integers(indices), doubles(y), x.columns)
-        let extra = addend.map(doubles)
-        for i in 0..<indices.count {
-            for j in 0..<n { out[i * n + j] = a[Int(index[i]) * n + j] + (extra?[i * n + j] ?? 0) }
+    func gatherRows(_ call: Kernel.GatherRows) {
+        let (a, out, n) = (doubles(call.x), doubles(call.y), call.x.columns)
+        let extra = call.addend.map(doubles)
+        for (i, index) in call.indices.values.enumerated() {
+            for j in 0..<n { out[i * n + j] = a[Int(index) * n + j] + (extra?[i * n + j] ?? 0) }
         }
     }
 
-    public func scatterAddRows(_ dy: Tensor, _ indices: Tensor, into dx: Tensor) {
-        let (d, index, out, n) = (doubles(dy), integers(indices), doubles(dx), dx.columns)
-        fill(dx, 0)
-        for i in 0..<indices.count {
-            for j in 0..<n { out[Int(index[i]) * n + j] += d[i * n + j] }
+    func scatterAddRows(_ call: Kernel.ScatterAddRows) {
+        let (d, out, n) = (doubles(call.dy), doubles(call.dx), call.dx.columns)
+        fill(call.dx, 0)
+        for (i, index) in call.indices.values.enumerated() {
+            for j in 0..<n { out[Int(index) * n + j] += d[i * n + j] }
         }
     }
 }

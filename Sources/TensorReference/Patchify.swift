@@ -1,15 +1,24 @@
 import TensorCore
 
 extension ReferenceDevice {
-    public func patchify(_ images: Tensor, patch: Int, into y: Tensor) {
-        let (a, out) = (doubles(images), doubles(y))
-        Self.eachPatchValue(images.shape, patch) { pixel, position in out[position] = a[pixel] }
+    func normalizePixels(_ call: Kernel.NormalizePixels) {
+        let (pixels, table, out) = (bytes(call.x), doubles(call.table), doubles(call.y))
+        let count = call.x.shape[1] * call.x.shape[2]
+        for i in 0..<call.x.count {
+            let (image, pixel, c) = (i / (3 * count), i / 3 % count, i % 3)
+            out[(image * 3 + c) * count + pixel] = table[256 * c + Int(pixels[i])]
+        }
     }
 
-    public func patchifyGradient(_ dy: Tensor, patch: Int, into dImages: Tensor) {
-        let (d, out) = (doubles(dy), doubles(dImages))
-        fill(dImages, 0)
-        Self.eachPatchValue(dImages.shape, patch) { pixel, position in out[pixel] = d[position] }
+    func patchify(_ call: Kernel.Patchify) {
+        let (a, out) = (doubles(call.images), doubles(call.y))
+        Self.eachPatchValue(call.images.shape, call.patch) { pixel, position in out[position] = a[pixel] }
+    }
+
+    func patchifyGradient(_ call: Kernel.PatchifyGradient) {
+        let (d, out) = (doubles(call.dy), doubles(call.dImages))
+        fill(call.dImages, 0)
+        Self.eachPatchValue(call.dImages.shape, call.patch) { pixel, position in out[pixel] = d[position] }
     }
 
     private static func eachPatchValue(_ shape: [Int], _ patch: Int, _ body: (Int, Int) -> Void) {

@@ -2,41 +2,57 @@ import Foundation
 import TensorCore
 
 extension ReferenceDevice {
-    public func fill(_ y: Tensor, _ value: Float) { each(y) { _ in Double(value) } }
+    func fill(_ y: Tensor, _ value: Float) { each(y) { _ in Double(value) } }
 
-    public func copy(_ x: Tensor, into y: Tensor) {
-        let a = doubles(x)
-        each(y) { a[$0] }
+    func copy(_ call: Kernel.Copy) {
+        let a = doubles(call.x)
+        each(call.y) { a[$0] }
     }
 
-    public func add(_ a: Tensor, _ b: Tensor, into y: Tensor) {
-        let (first, second) = (doubles(a), doubles(b))
-        each(y) { first[$0] + second[$0] }
+    /// `run` rounds to what y is made of.
+    func convert(_ call: Kernel.Convert) {
+        let a = doubles(call.x)
+        each(call.y) { a[$0] }
     }
 
-    public func accumulate(_ x: Tensor, times factor: Float, into y: Tensor) {
-        let (a, out) = (doubles(x), doubles(y))
-        each(y) { out[$0] + Double(factor) * a[$0] }
+    func add(_ call: Kernel.Add) {
+        let (first, second) = (doubles(call.a), doubles(call.b))
+        each(call.y) { first[$0] + second[$0] }
     }
 
-    public func scale(_ x: Tensor, by factor: Float, into y: Tensor) {
-        let a = doubles(x)
-        each(y) { Double(factor) * a[$0] }
+    func accumulate(_ call: Kernel.Accumulate) {
+        let (a, out) = (doubles(call.x), doubles(call.y))
+        each(call.y) { out[$0] + Double(call.factor) * a[$0] }
     }
 
-    public func multiply(_ a: Tensor, _ b: Tensor, into y: Tensor) {
-        let (first, second) = (doubles(a), doubles(b))
-        each(y) { first[$0] * second[$0] }
+    func scale(_ call: Kernel.Scale) {
+        let a = doubles(call.x)
+        each(call.y) { Double(call.factor) * a[$0] }
     }
 
-    public func activate(_ kind: Activation, _ x: Tensor, into y: Tensor) {
-        let a = doubles(x)
-        each(y) { Self.activation(kind, a[$0]).value }
+    func scaleByElement(_ call: Kernel.ScaleByElement) {
+        let (a, factor) = (doubles(call.x), doubles(call.factor)[0])
+        each(call.y) { factor * a[$0] }
     }
 
-    public func activateGradient(_ kind: Activation, _ x: Tensor, _ dy: Tensor, into dx: Tensor) {
-        let (a, d) = (doubles(x), doubles(dy))
-        each(dx) { d[$0] * Self.activation(kind, a[$0]).slope }
+    func clamp(_ call: Kernel.Clamp) {
+        let x = doubles(call.x)
+        each(call.x) { min(max(x[$0], Double(call.low)), Double(call.high)) }
+    }
+
+    func multiply(_ call: Kernel.Multiply) {
+        let (first, second) = (doubles(call.a), doubles(call.b))
+        each(call.y) { first[$0] * second[$0] }
+    }
+
+    func activate(_ call: Kernel.Activate) {
+        let a = doubles(call.x)
+        each(call.y) { Self.activation(call.kind, a[$0]).value }
+    }
+
+    func activateGradient(_ call: Kernel.ActivateGradient) {
+        let (a, d) = (doubles(call.x), doubles(call.dy))
+        each(call.dx) { d[$0] * Self.activation(call.kind, a[$0]).slope }
     }
 
     static func activation(_ kind: Activation, _ x: Double) -> (value: Double, slope: Double) {
@@ -53,6 +69,9 @@ extension ReferenceDevice {
             return (0.5 * x * (1 + t), 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x))
         case .relu:
             return (max(0, x), x > 0 ? 1 : 0)
+        case .tanh:
+            let t = tanh(x)
+            return (t, 1 - t * t)
         }
     }
 

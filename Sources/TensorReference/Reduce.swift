@@ -1,18 +1,21 @@
 import TensorCore
 
 extension ReferenceDevice {
-    public func sumRows(_ x: Tensor, into y: Tensor) {
-        let (a, out, n) = (doubles(x), doubles(y), x.columns)
-        for j in 0..<n { out[j] = (0..<x.rows).reduce(0) { $0 + a[$1 * n + j] } }
+    func sumRows(_ call: Kernel.SumRows) {
+        let (a, out, n) = (doubles(call.x), doubles(call.y), call.x.columns)
+        for j in 0..<n { out[j] = (0..<call.x.rows).reduce(0) { $0 + a[$1 * n + j] } }
     }
 
-    public func sumOfSquares(_ x: Tensor) -> Double {
-        let a = doubles(x)
-        return (0..<x.count).reduce(0) { $0 + a[$1] * a[$1] }
+    func sumOfSquares(_ call: Kernel.SumOfSquares) {
+        let sums = doubles(call.sums)
+        for (index, x) in call.xs.enumerated() {
+            let a = doubles(x)
+            sums[index] = (0..<x.count).reduce(0) { $0 + a[$1] * a[$1] }
+        }
     }
 
-    public func segmentMean(_ x: Tensor, _ segments: Segments, into y: Tensor) {
-        let (a, out, n) = (doubles(x), doubles(y), x.columns)
+    func segmentMean(_ call: Kernel.SegmentMean) {
+        let (a, out, n, segments) = (doubles(call.x), doubles(call.y), call.x.columns, call.segments)
         for s in 0..<segments.count {
             for j in 0..<n {
                 out[s * n + j] = segments[s].reduce(0) { $0 + a[$1 * n + j] } / Double(segments[s].count)
@@ -20,8 +23,8 @@ extension ReferenceDevice {
         }
     }
 
-    public func segmentMeanGradient(_ dy: Tensor, _ segments: Segments, into dx: Tensor) {
-        let (d, out, n) = (doubles(dy), doubles(dx), dy.columns)
+    func segmentMeanGradient(_ call: Kernel.SegmentMeanGradient) {
+        let (d, out, n, segments) = (doubles(call.dy), doubles(call.dx), call.dy.columns, call.segments)
         for s in 0..<segments.count {
             for i in segments[s] {
                 for j in 0..<n { out[i * n + j] = d[s * n + j] / Double(segments[s].count) }

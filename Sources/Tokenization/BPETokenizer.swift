@@ -4,12 +4,12 @@ import Synchronization
 
 /// CLIP's byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2021):
 /// 256 bytes, the same at the end of a word, one id per merge, then start and end.
-public final class BPETokenizer: Tokenizer {
-    public let digest: String
-    public let start: Int32
-    public let end: Int32
-    public let cleaning: TextCleaning
-    public var vocabularySize: Int { Int(end) + 1 }
+package final class BPETokenizer: Tokenizer {
+    package let digest: String
+    package let start: Int32
+    package let end: Int32
+    package let cleaning: TextCleaning
+    package var vocabularySize: Int { Int(end) + 1 }
 
     private struct Pair: Hashable {
         let first: Int32
@@ -26,7 +26,7 @@ public final class BPETokenizer: Tokenizer {
 
     /// - Parameter path: bpe_simple_vocab_16e6.txt.gz: a version line, then one merge per line
     /// - Throws: `Failure(.badData)` naming the first wrong line
-    public init(vocabulary path: String, cleaning: TextCleaning = .lower) throws {
+    package init(vocabulary path: String, cleaning: TextCleaning = .lower) throws {
         let data = try readFile(path)
         digest = SHA256.hex(data)
         self.cleaning = cleaning
@@ -66,7 +66,7 @@ public final class BPETokenizer: Tokenizer {
         end = start + 1
     }
 
-    public func encode(_ text: String, limit: Int) -> [Int32] {
+    package func encode(_ text: String, limit: Int) -> [Int32] {
         var ids: [Int32] = []
         let scalars = Array(cleaning(text).unicodeScalars)
         var index = 0
@@ -83,14 +83,16 @@ public final class BPETokenizer: Tokenizer {
     }
 
     /// open_clip's: start, ids, end, zeros; when too long, cut and the last place set to the end.
-    public func row(_ text: String, contextLength: Int) -> [Int32] {
+    package var padding: Int32 { 0 }
+
+    package func ids(_ text: String, contextLength: Int) -> [Int32] {
         if cleaning == .lower, let row = plainRow(text, contextLength) { return row }
         var row = [start] + encode(text, limit: contextLength) + [end]
         if row.count > contextLength {
             row.removeLast(row.count - contextLength)
             row[contextLength - 1] = end
         }
-        return row + [Int32](repeating: 0, count: contextLength - row.count)
+        return row
     }
 
     /// What a byte of plain text is; anything else (`odd`) takes the long way.
@@ -136,6 +138,7 @@ public final class BPETokenizer: Tokenizer {
                 }
             }
             row[place] = end
+            row.removeLast(contextLength - place - 1)
             return row
         }
     }

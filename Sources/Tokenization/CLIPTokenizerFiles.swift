@@ -3,14 +3,14 @@ import Support
 
 extension BPETokenizer {
     /// The merges in their order, "a b" each.
-    public static func merges(of path: String) throws -> [String] {
+    package static func merges(of path: String) throws -> [String] {
         Array(try TextLines.split(Gzip.contents(of: path), path: path).dropFirst().prefix(mergeCount))
     }
 
     private static let specials = ["<|startoftext|>", "<|endoftext|>"]
 
     /// The vocabulary in the order of its ids, as transformers spells it.
-    public static func pieces(of path: String) throws -> [String] {
+    package static func pieces(of path: String) throws -> [String] {
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let codes: [Int] = printable + Array(256..<256 + 256 - printable.count)
         let letters = codes.map { String(Character(Unicode.Scalar(UInt32($0))!)) }
@@ -22,7 +22,7 @@ extension BPETokenizer {
     ///
     /// - Parameter path: bpe_simple_vocab_16e6.txt.gz
     /// - Throws: `Failure(.badData)` naming the first wrong line
-    public static func writeHuggingFace(vocabulary path: String, contextLength: Int, to folder: String) throws {
+    package static func writeHuggingFace(vocabulary path: String, contextLength: Int, to folder: String) throws {
         _ = try BPETokenizer(vocabulary: path)  // checked
         let (merges, pieces) = (try merges(of: path), try pieces(of: path))
         let (start, end) = (specials[0], specials[1])
@@ -42,5 +42,5 @@ extension BPETokenizer {
     }
 
     /// Where set-up puts CLIP's vocabulary.
-    public static var installedVocabulary: String { cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz" }
+    package static var installedVocabulary: String { cacheFolder + "/tokenizers/clip-bpe/bpe_simple_vocab_16e6.txt.gz" }
 }

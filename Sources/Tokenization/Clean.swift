@@ -2,7 +2,7 @@ import Foundation
 
 /// Text cleaning on Unicode scalars, as Python's str methods do it: Swift's Character rules differ (final
 /// sigma, the separators U+001C to U+001F).
-public enum Clean {
+package enum Clean {
     /// Python's str.isspace for one code point.
     static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
@@ -12,7 +12,7 @@ public enum Clean {
     }
 
     /// Python's str.strip.
-    public static func trimmed(_ text: String) -> String {
+    package static func trimmed(_ text: String) -> String {
         let scalars = text.unicodeScalars
         guard let first = scalars.firstIndex(where: { !isSpace($0) }),
             let last = scalars.lastIndex(where: { !isSpace($0) })
@@ -21,7 +21,7 @@ public enum Clean {
     }
 
     /// `" ".join(text.split())`
-    public static func whitespace(_ text: String) -> String {
+    package static func whitespace(_ text: String) -> String {
         var out = ScalarText()
         var isPending = false
         for scalar in text.unicodeScalars {
@@ -37,7 +37,7 @@ public enum Clean {
     }
 
     /// Python's str.lower: full case mapping, a final capital sigma to its final form.
-    public static func lower(_ text: String) -> String {
+    package static func lower(_ text: String) -> String {
         let scalars = Array(text.unicodeScalars)
         var out = ScalarText()
         for (index, scalar) in scalars.enumerated() {
@@ -60,7 +60,7 @@ public enum Clean {
     }
 
     /// SigLIP's: underscores to spaces, ASCII punctuation deleted, lower case, spaces collapsed.
-    public static func canonicalize(_ text: String) -> String {
+    package static func canonicalize(_ text: String) -> String {
         var kept = ScalarText()
         for scalar in text.unicodeScalars {
             if scalar == "_" {
@@ -77,7 +77,7 @@ public enum Clean {
     }
 
     /// Python's html.unescape: the HTML standard's character references, unfinished ones too.
-    public static func htmlUnescaped(_ text: String) -> String {
+    package static func htmlUnescaped(_ text: String) -> String {
         guard text.unicodeScalars.contains("&") else { return text }
         let scalars = Array(text.unicodeScalars)
         var out = ScalarText()

@@ -3,15 +3,16 @@ import Foundation
 import Support
 
 /// A sentencepiece model (Kudo and Richardson 2018, arXiv:1808.06226) with SigLIP's end and padding.
-public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
-    public let digest: String
-    public let end: Int32
-    public let padding: Int32
-    public let cleaning: TextCleaning
+package final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
+    package let digest: String
+    package let end: Int32
+    package let padding: Int32
+    package let cleaning: TextCleaning
     private let model: OpaquePointer
 
     /// - Throws: `Failure(.badData)` when the file is no sound sentencepiece model.
-    public init(model path: String, cleaning: TextCleaning = .canonicalize, end: Int32 = 1, padding: Int32 = 1) throws {
+    package init(model path: String, cleaning: TextCleaning = .canonicalize, end: Int32 = 1, padding: Int32 = 1) throws
+    {
         let data = try readFile(path)
         try SentencePieceModel.check(data, path: path)
         var message = [CChar](repeating: 0, count: 200)
@@ -32,7 +33,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     /// The same model with its end and padding by the pieces that stand for them, as transformers names them.
     ///
     /// - Throws: `Failure(.badData)` for a piece that the model does not have
-    public convenience init(
+    package convenience init(
         model path: String, cleaning: TextCleaning = .canonicalize, endPiece: String, paddingPiece: String
     ) throws {
         let plain = try SentencePieceTokenizer(model: path)
@@ -46,9 +47,9 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
         try self.init(model: path, cleaning: cleaning, end: id(endPiece), padding: id(paddingPiece))
     }
 
-    public var vocabularySize: Int { Int(sp_vocabulary(model)) }
+    package var vocabularySize: Int { Int(sp_vocabulary(model)) }
 
-    public func encode(_ text: String, limit: Int) -> [Int32] {
+    package func encode(_ text: String, limit: Int) -> [Int32] {
         let bytes = Array(cleaning(text).utf8)
         var ids = [Int32](repeating: 0, count: bytes.count + 8)
         var count = sp_encode(model, bytes, bytes.count, &ids, ids.count)
@@ -60,10 +61,9 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
         return Array(ids.prefix(count))
     }
 
-    /// SigLIP's: ids cut to one less than the context, the end ("sticky"), padding.
-    public func row(_ text: String, contextLength: Int) -> [Int32] {
-        let ids = encode(text, limit: contextLength).prefix(contextLength - 1) + [end]
-        return ids + [Int32](repeating: padding, count: contextLength - ids.count)
+    /// SigLIP's: ids cut to one less than the context, the end ("sticky").
+    package func ids(_ text: String, contextLength: Int) -> [Int32] {
+        encode(text, limit: contextLength).prefix(contextLength - 1) + [end]
     }
 
     /// Trains a unigram model laid out as T5's: padding 0, end 1, unknown 2, no start.
@@ -72,7 +72,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     ///   - input: a text file, one caption per line
     ///   - prefix: where to write, without ".model"
     /// - Throws: `Failure(.badData)` with sentencepiece's own words.
-    public static func train(input: String, vocabularySize: Int, prefix: String) throws {
+    package static func train(input: String, vocabularySize: Int, prefix: String) throws {
         let arguments = [
             "--input=\(input)", "--model_prefix=\(prefix)", "--vocab_size=\(vocabularySize)", "--model_type=unigram",
             "--pad_id=0", "--eos_id=1", "--unk_id=2", "--bos_id=-1", "--character_coverage=1.0", "--num_threads=1",

@@ -2,8 +2,8 @@ import Foundation
 
 /// Mends text that was decoded wrongly or typeset too finely, with the results of ftfy 6.3.1's `fix_text`
 /// (https://github.com/rspeer/python-ftfy), which CLIP's tokenizers apply first.
-public enum TextRepair {
-    public static func mended(_ text: String) -> String {
+package enum TextRepair {
+    package static func mended(_ text: String) -> String {
         if text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "&") }) { return text }
         var out: [Unicode.Scalar] = []
         var resolvesReferences = true

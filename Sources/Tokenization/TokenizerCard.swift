@@ -1,20 +1,20 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 
 /// A folder under Tokenizers/: `card.yaml` says which kind it is and where its vocabulary comes from.
-public struct TokenizerCard: Sendable {
-    public let folder: String
-    public let kind: Kind
-    public let file: String
-    public let digest: String?
-    public let cleaning: TextCleaning
-    public let end: Int
-    public let padding: Int
+package struct TokenizerCard: Sendable {
+    package let folder: String
+    package let kind: Kind
+    package let file: String
+    package let digest: String?
+    package let cleaning: TextCleaning
+    package let end: Int
+    package let padding: Int
     /// WordPiece: lower case, accents removed.
-    public let isUncased: Bool
+    package let isUncased: Bool
 
-    public enum Kind: String, Sendable, CaseIterable {
+    package enum Kind: String, Sendable, CaseIterable {
         case clipBPE = "clip_bpe"
         case sentencePiece = "sentencepiece"
         case wordPiece = "wordpiece"
@@ -22,7 +22,7 @@ public struct TokenizerCard: Sendable {
 
     /// - Parameter folder: in the working folder, or among Diptych's own files
     /// - Throws: `Failure` naming file and key.
-    public init(_ folder: String) throws {
+    package init(_ folder: String) throws {
         let folder = Paths.find(folder) ?? folder
         self.folder = folder
         let path = folder + "/card.yaml"
@@ -65,7 +65,7 @@ public struct TokenizerCard: Sendable {
     }
 
     /// The vocabulary beside the card, or where scripts/setup puts it: `$DIPTYCH_CACHE/tokenizers/<folder>/`.
-    public func load() throws -> any Tokenizer {
+    package func load() throws -> any Tokenizer {
         let name = (folder as NSString).standardizingPath.split(separator: "/").last.map(String.init) ?? folder
         let candidates = [folder + "/" + file, "\(cacheFolder)/tokenizers/\(name)/\(file)"]
         guard let path = candidates.first(where: { Files.exists($0) }) else {
@@ -95,7 +95,7 @@ public struct TokenizerCard: Sendable {
 
 extension TokenizerCard {
     /// The rules that stand in the card, apart from the vocabulary: what else the ids depend on.
-    public var rules: JSON {
+    package var rules: JSON {
         [
             "kind": .string(kind.rawValue), "cleaning": .string(cleaning.rawValue), "end": .integer(end),
             "padding": .integer(padding), "uncased": .bool(isUncased),
@@ -103,7 +103,7 @@ extension TokenizerCard {
     }
 
     /// Puts card and vocabulary into a folder of their own.
-    public func copy(to target: String) throws {
+    package func copy(to target: String) throws {
         try Files.makeFolder(target)
         let card =
             Files.exists(folder + "/card.yaml")
@@ -115,7 +115,7 @@ extension TokenizerCard {
 }
 
 /// Where set-up keeps files that cannot live in the project.
-public var cacheFolder: String {
+package var cacheFolder: String {
     let environment = ProcessInfo.processInfo.environment
     return environment["DIPTYCH_CACHE"] ?? (environment["HOME"] ?? ".") + "/.cache/diptych"
 }

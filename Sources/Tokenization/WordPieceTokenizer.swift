@@ -3,20 +3,21 @@ import Support
 
 /// BERT's tokenizer (Devlin et al. 2018, arXiv:1810.04805): cleaned text, words cut at spaces and punctuation, each
 /// word the longest pieces of a vocabulary in turn. The same ids as transformers' BertTokenizer.
-public struct WordPieceTokenizer: Tokenizer {
-    public let digest: String
+package struct WordPieceTokenizer: Tokenizer {
+    package let digest: String
     /// Lower case, accents removed.
-    public let isUncased: Bool
+    package let isUncased: Bool
     /// By the pieces' bytes: Swift takes canonically equivalent texts for equal, vocabularies do not.
     private let ids: [[UInt8]: Int32]
-    private let (unknown, start, end, padding): (Int32, Int32, Int32, Int32)
+    private let (unknown, start, end): (Int32, Int32, Int32)
+    package let padding: Int32
     /// Texts that count as one token wherever they stand.
     private let special: [(text: [Unicode.Scalar], id: Int32)]
     private static let longestWord = 100
 
     /// - Parameter path: `vocab.txt`, a piece a line
     /// - Throws: `Failure(.badData)` when it lacks one of BERT's own tokens.
-    public init(vocabulary path: String, isUncased: Bool = true) throws {
+    package init(vocabulary path: String, isUncased: Bool = true) throws {
         let data = try readFile(path)
         digest = SHA256.hex(data)
         self.isUncased = isUncased
@@ -28,16 +29,17 @@ public struct WordPieceTokenizer: Tokenizer {
             }
             return id
         }
-        (unknown, start, end, padding) = (try id("[UNK]"), try id("[CLS]"), try id("[SEP]"), try id("[PAD]"))
+        (unknown, start, end) = (try id("[UNK]"), try id("[CLS]"), try id("[SEP]"))
+        padding = try id("[PAD]")
         special = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"].compactMap { text in
             ids[Array(text.utf8)].map { (Array(text.unicodeScalars), $0) }
         }
         self.ids = ids
     }
 
-    public var vocabularySize: Int { Int((ids.values.max() ?? -1) + 1) }
+    package var vocabularySize: Int { Int((ids.values.max() ?? -1) + 1) }
 
-    public func encode(_ text: String, limit: Int) -> [Int32] {
+    package func encode(_ text: String, limit: Int) -> [Int32] {
         var found: [Int32] = []
         let scalars = Array(text.unicodeScalars)
         var begin = 0
@@ -57,15 +59,12 @@ public struct WordPieceTokenizer: Tokenizer {
     }
 
     /// [CLS], the pieces cut to two less than the limit, [SEP].
-    public func sequence(_ text: String, limit: Int) -> [Int32] {
+    package func sequence(_ text: String, limit: Int) -> [Int32] {
         [start] + encode(text, limit: limit).prefix(max(0, limit - 2)) + [end]
     }
 
     /// The same, padded.
-    public func row(_ text: String, contextLength: Int) -> [Int32] {
-        let ids = sequence(text, limit: contextLength)
-        return ids + [Int32](repeating: padding, count: max(0, contextLength - ids.count))
-    }
+    package func ids(_ text: String, contextLength: Int) -> [Int32] { sequence(text, limit: contextLength) }
 
     private func append(_ part: ArraySlice<Unicode.Scalar>, to found: inout [Int32], _ limit: Int) {
         guard !part.isEmpty else { return }

@@ -1,5 +1,7 @@
+import Models
 import Encoders
 import Foundation
+import Learning
 import Optimizers
 import Shards
 import Support
@@ -26,9 +28,9 @@ package struct Checkpoint {
     package static let stateName = "state.json"
     private static let momentsName = "optimizer.safetensors"
 
-    static func write(_ state: Checkpoint, _ model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String)
-        throws
-    {
+    /// - Parameter preprocess: `preprocess_cfg`
+    static func write(_ state: Checkpoint, of step: Step, preprocess: JSON, to path: String) throws {
+        let (model, optimizer) = (step.task.model, step.optimizer)
         try AtomicFile.writeFolder(path) { folder in
             try ModelFolder.write(model, preprocess: preprocess, to: folder)
             let tensors = optimizer.moments.flatMap { name, moments in
@@ -103,37 +105,44 @@ package struct Checkpoint {
         return .object(members)
     }
 
-    /// Reads the state, and puts weights and moments in place.
+    /// What a run goes on from.
+    struct Contents {
+        let state: Checkpoint
+        let model: DualEncoder
+        let optimizer: AdamW
+    }
+
+    /// Reads state, weights and moments.
     ///
     /// - Parameters:
-    ///   - model: of the form that the checkpoint must have
+    ///   - blueprint: the form that its model must have
     ///   - isTrained: parameters that must have moments; nil where that is not known
     /// - Throws: `Failure(.badData)` saying what is damaged or does not fit
     static func read(
-        _ path: String, into model: inout DualEncoder, _ optimizer: inout AdamW, isTrained: ((String) -> Bool)? = nil
-    ) throws -> Checkpoint {
+        _ path: String, _ blueprint: Blueprint, _ settings: AdamW.Settings, on device: any Device,
+        isTrained: ((String) -> Bool)? = nil
+    ) throws -> Contents {
         let (state, optimizerStep) = try state(of: path)
         guard Files.name(of: path) == "step-\(state.step)" || !Files.name(of: path).hasPrefix("step-") else {
             throw Failure(.badData, path, "holds the state of step \(state.step)")
         }
         let folder = try ModelFolder(path)
-        guard folder.blueprint == model.blueprint else {
+        guard folder.blueprint == blueprint else {
             throw Failure(.badData, path, "holds another model than the recipe's")
         }
         let weights = try Safetensors(path + "/" + ModelFolder.weightsName)
         if let name = weights.names.first(where: { ![.float32, .int64].contains(weights.entries[$0]?.element) }) {
             throw Failure(.badData, weights.path, "\(name) is not held as float32, as it was trained")
         }
-        var read = try folder.load(on: model.device)
-        read.isCheckpointed = model.isCheckpointed
-        let moments = try self.moments(path + "/" + momentsName, of: read)
+        let model = try folder.load(on: device)
+        let moments = try self.moments(path + "/" + momentsName, of: model)
         let bare =
-            optimizerStep > 0 ? read.parameters.first { isTrained?($0.name) == true && moments[$0.name] == nil } : nil
+            optimizerStep > 0 ? model.parameters.first { isTrained?($0.name) == true && moments[$0.name] == nil } : nil
         if let bare { throw Failure(.badData, path + "/" + momentsName, "holds no moments of \(bare.name)") }
-        model = read
+        var optimizer = AdamW(settings)
         optimizer.step = optimizerStep
         optimizer.moments = moments
-        return state
+        return Contents(state: state, model: model, optimizer: optimizer)
     }
 
     /// What state.json says, once every file is what it names.
@@ -156,6 +165,22 @@ package struct Checkpoint {
         state.isSettled = json["settled"]?.bool ?? true
         state.faults = FaultTally(json["faults"] ?? .null)
         return (state, try count("optimizer_step"))
+    }
+
+    /// The step of a checkpoint, its files not looked at.
+    static func step(of path: String) throws -> Int {
+        let file = path + "/" + stateName
+        guard let step = try JSON(file: file)["step"]?.integer else {
+            throw Failure(.badData, file, "step: absent")
+        }
+        return step
+    }
+
+    /// After a step.
+    mutating func advance(_ batches: Batcher, pairs: Int) {
+        step += 1
+        pairsSeen += pairs
+        (position, faults) = (batches.position, batches.faults)
     }
 
     private static let largest = 1 << 52

@@ -3,12 +3,12 @@ import Synchronization
 
 /// Ctrl-C, SIGTERM and a terminal that goes away (SIGHUP) end a run after the step at hand; a second Ctrl-C or SIGTERM ends
 /// it at once. (A terminal that closes may send several SIGHUP.)
-public enum Interruption {
+package enum Interruption {
     private static let flag = Atomic<Bool>(false)
 
-    public static var isRequested: Bool { flag.load(ordering: .relaxed) }
+    package static var isRequested: Bool { flag.load(ordering: .relaxed) }
 
-    public static func watch() {
+    package static func watch() {
         // A parent may have left them blocked.
         var ours = sigset_t()
         sigemptyset(&ours)

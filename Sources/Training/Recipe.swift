@@ -1,84 +1,85 @@
+import Models
 import Encoders
 import Evaluation
 import Foundation
 import Images
 import Objectives
 import Optimizers
-import RecipeSchema
+import StrictYAML
 import Shards
 import Support
 
 /// A training run as a YAML file states it. Paths are relative to the working folder.
-public struct Recipe {
-    public struct Evaluation {
-        public let task: String
-        public let data: String
-        public let images: String?
+package struct Recipe {
+    package struct Evaluation {
+        package let task: String
+        package let data: String
+        package let images: String?
         /// Steps between evaluations; 0: at the end only.
-        public let every: Int
+        package let every: Int
     }
 
-    public enum Length: Sendable { case epochs(Int), steps(Int) }
+    package enum Length: Sendable { case epochs(Int), steps(Int) }
 
     /// Another run's checkpoint to go on from, weights and optimiser, along the rest of its schedule.
-    public struct Continuation: Sendable {
-        public let checkpoint: String
+    package struct Continuation: Sendable {
+        package let checkpoint: String
         /// Steps of the run it belongs to.
-        public let total: Int
+        package let total: Int
     }
 
     /// The samples of one expert.
-    public struct Subset: Sendable {
-        public let assignment: String
-        public let expert: Int
-        public let outOfCluster: Double
+    package struct Subset: Sendable {
+        package let assignment: String
+        package let expert: Int
+        package let outOfCluster: Double
     }
 
     /// The merged file, kept in the run folder.
-    public private(set) var file: YAMLFile
-    public let seed: UInt64
+    package private(set) var file: YAMLFile
+    package let seed: UInt64
     /// `model_cfg` with the objective's logit scale and bias.
-    public let modelConfig: JSON
-    public let modelPath: String
-    public let preprocess: JSON
-    public let initialModel: String?
-    public let continuation: Continuation?
+    package let modelConfig: JSON
+    package let modelPath: String
+    package let preprocess: JSON
+    package let initialModel: String?
+    package let continuation: Continuation?
     /// The folder of a sentence encoder that the text tower starts from.
-    public let textEncoder: String?
+    package let textEncoder: String?
     /// Patterns of parameter names that stay as they are (`visual.*`).
-    public let frozen: [String]
-    public let tokenizer: String
-    public let objective: Objective
-    public let batch: Int
-    public let chunk: Int?
-    public let isCheckpointed: Bool
-    public let length: Length
-    public let optimizer: AdamW.Settings
-    public let rate: Double
-    public let clip: Double?
-    public let schedule: Schedule
-    public let warmup: Int
-    public let sources: [(shards: [String], weight: Double)]
-    public let subset: Subset?
-    public let fields: SampleFields
-    public let augmentation: Augmentation?
+    package let frozen: [String]
+    package let tokenizer: String
+    package let objective: Objective
+    package let batch: Int
+    package let chunk: Int?
+    package let recomputes: Bool
+    package let length: Length
+    package let optimizer: AdamW.Settings
+    package let rate: Double
+    package let clip: Double?
+    package let schedule: Schedule
+    package let warmup: Int
+    package let sources: [(shards: [String], weight: Double)]
+    package let subset: Subset?
+    package let fields: SampleFields
+    package let augmentation: Augmentation?
     /// Of training images; held-out ones are always exact.
-    public let decode: DecodeMode
-    public let conversion: ImageConversion
-    public let window: Int
-    public let samplesPerEpoch: Int?
-    public let dataThreads: Int
-    public let largestFaultShare: Double
-    public let validationShards: [String]
-    public let validateEvery: Int
-    public let logEvery: Int
-    public let checkpointEvery: Int
-    public let keep: Int
-    public let evaluations: [Evaluation]
+    package let decode: DecodeMode
+    package let conversion: ImageConversion
+    package let window: Int
+    package let samplesPerEpoch: Int?
+    package let dataThreads: Int
+    package let largestFaultShare: Double
+    package let validationShards: [String]
+    package let validateEvery: Int
+    package let logEvery: Int
+    package let checkpointEvery: Int
+    package let keep: Int
+    package let evaluations: [Evaluation]
 
     /// - Parameter overrides: `key=value`, as --set gives them
     /// - Throws: `Failure` naming file, line and key.
-    public init(_ path: String, overrides: [String] = []) throws {
+    package init(_ path: String, overrides: [String] = []) throws {
         guard let path = Paths.find(path) else {
             throw Failure(
                 .inputMissing, path, "no such recipe", remedy: "See Recipes/ for those that come with Diptych")
@@ -88,7 +89,7 @@ public struct Recipe {
         try self.init(file)
     }
 
-    public init(_ file: YAMLFile) throws {
+    package init(_ file: YAMLFile) throws {
         let file = try Self.located(file)
         self.file = file
         let top = try Section(file)
@@ -108,7 +109,7 @@ public struct Recipe {
         tokenizer = try top.string("tokenizer", default: "Tokenizers/clip-bpe")
         batch = try top.integer("batch", in: 1...1_000_000)
         chunk = try top.optionalInteger("chunk", in: 1...1_000_000)
-        isCheckpointed = try top.bool("checkpointing", default: false)
+        recomputes = try top.bool("checkpointing", default: false)
         logEvery = try top.integer("log_every", default: 1, in: 1...1_000_000)
 
         if textEncoder != nil, !top.has("model") {
@@ -306,5 +307,5 @@ public struct Recipe {
         return !folder.isEmpty && !Files.exists(folder) && Files.exists(place) ? Paths.beside(file, name) : name
     }
 
-    public func isFrozen(_ name: String) -> Bool { frozen.contains { fnmatch($0, name, 0) == 0 } }
+    package func isFrozen(_ name: String) -> Bool { frozen.contains { fnmatch($0, name, 0) == 0 } }
 }

@@ -3,8 +3,8 @@ import Support
 
 /// The folder of one run: recipe.yaml, inputs.json, metrics.jsonl, TensorBoard events, checkpoints/, model/, evals/, and
 /// messages.log with what standard error could not take.
-public final class RunFolder {
-    public let path: String
+package final class RunFolder {
+    package let path: String
     private let lock: Int32
     private var metrics: FileHandle
     private var metricsFile: String { path + "/metrics.jsonl" }
@@ -12,7 +12,7 @@ public final class RunFolder {
     /// Makes the folder, or opens it to resume; holds its lock while it lives. What killed processes left behind is removed.
     ///
     /// - Throws: `Failure(.usage)` when it exists and is not to be resumed, or another run holds it.
-    public init(_ path: String, resume: Bool) throws {
+    package init(_ path: String, resume: Bool) throws {
         self.path = path
         // A folder without a recipe is no run yet: an earlier start failed before its first step.
         if !resume, Files.exists(path + "/recipe.yaml") {
@@ -90,9 +90,9 @@ public final class RunFolder {
     }
 
     /// Complete checkpoints, oldest first.
-    public var checkpoints: [(step: Int, path: String)] { Self.checkpoints(in: path) }
+    package var checkpoints: [(step: Int, path: String)] { Self.checkpoints(in: path) }
 
-    public static func checkpoints(in path: String) -> [(step: Int, path: String)] {
+    package static func checkpoints(in path: String) -> [(step: Int, path: String)] {
         let names = (try? Files.names(in: path + "/checkpoints")) ?? []
         return names.compactMap { name in
             guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0 else { return nil }

@@ -34,6 +34,22 @@ struct RunInputs: Equatable {
         }
     }
 
+    /// Parts by their names.
+    ///
+    /// - Throws: `Failure(.usage)` for a name that is none
+    static func parts(_ names: [String]) throws -> Set<Part> {
+        Set(
+            try names.map { name in
+                guard let part = Part(rawValue: name) else {
+                    let all = Part.allCases.map(\.rawValue)
+                    throw Failure(
+                        .usage, "--allow-changed \(name)", "is not one of \(all.joined(separator: ", "))",
+                        remedy: didYouMean(name, among: all).map { "Did you mean \($0)?" } ?? "")
+                }
+                return part
+            })
+    }
+
     /// One evaluation of the recipe.
     struct TaskInputs {
         let task: String

@@ -3,27 +3,26 @@ import Evaluation
 import Experts
 import Foundation
 import Images
-import Layers
-import RecipeSchema
+import Learning
+import Models
+import StrictYAML
 import Shards
 import Support
-import TensorCore
 import Tokenization
-import Weights
 
 /// A recipe with its files opened: what a run and a dry run share.
-public struct TrainingSetup {
-    public let recipe: Recipe
-    public let blueprint: Blueprint
-    public let preprocess: Preprocess
-    public let tokenizer: any Tokenizer
-    public let order: SampleOrder
-    public let plan: BatchPlan
-    public let steps: Int
+package struct TrainingSetup {
+    package let recipe: Recipe
+    package let blueprint: Blueprint
+    package let preprocess: Preprocess
+    package let tokenizer: any Tokenizer
+    package let order: SampleOrder
+    package let plan: BatchPlan
+    package let steps: Int
     /// What a person should know before the run begins.
-    public private(set) var notes: [String] = []
+    package private(set) var notes: [String] = []
 
-    public init(_ recipe: Recipe) throws {
+    package init(_ recipe: Recipe) throws {
         self.recipe = recipe
         blueprint = try Blueprint(recipe.modelConfig, path: recipe.modelPath)
         preprocess = try Preprocess(
@@ -62,67 +61,11 @@ public struct TrainingSetup {
     /// Opens what the run evaluates on, so that a dry run finds what is missing there.
     ///
     /// - Returns: what a person should know of it
-    public func checkHeldOut() throws -> [String] {
+    package func checkHeldOut() throws -> [String] {
         _ = try ValidationLoss(recipe, self)
         return try recipe.evaluations.flatMap {
             try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images).set.notes
         }
-    }
-
-    /// A new model, or the one that `init_from` names.
-    ///
-    /// - Returns: also what a person should know of how it starts
-    public func model(on device: any Device) throws -> (model: DualEncoder, notes: [String]) {
-        guard !blueprint.hasCaptionDecoder else {
-            throw Failure(
-                .badData, recipe.file.path, "model: CoCa cannot be trained, its caption decoder is not built")
-        }
-        var model: DualEncoder
-        var notes: [String] = []
-        if let continuation = recipe.continuation {
-            model = try ModelFolder(continuation.checkpoint).load(on: device)
-            guard model.blueprint == blueprint else {
-                throw Failure(.badData, continuation.checkpoint, "holds another model than the recipe's")
-            }
-        } else if let initial = recipe.initialModel {
-            let weights = try ModelFolder.weights(in: initial)
-            model = try ModelFolder.load(blueprint, weights: weights, on: device)
-            if let bias = model.logitBias?.value.scalar,
-                try Safetensors(weights).names.allSatisfy({ !$0.hasSuffix("logit_bias") })
-            {
-                notes.append(
-                    "\(weights) has no logit bias: it starts at \(bias), the logit scale at "
-                        + "\(expf(model.logScale.value.scalar)) from the weights, as in open_clip")
-            }
-        } else {
-            let fresh = FreshParameters(on: device, seed: recipe.seed)
-            model =
-                try recipe.textEncoder.map {
-                    try DualEncoder(PretrainedText(fresh, SentenceFolder($0), on: device), blueprint)
-                } ?? DualEncoder(fresh, blueprint)
-        }
-        model.isCheckpointed = recipe.isCheckpointed
-        for pattern in recipe.frozen where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {
-            throw Failure(
-                .badData, recipe.file.path, "freeze: \(pattern) matches no parameter",
-                remedy: "Names are open_clip's, such as visual.conv1.weight")
-        }
-        let norms = model.followedNorms.filter { !recipe.isFrozen($0) }
-        if let chunk = recipe.chunk, chunk < recipe.batch, let norm = norms.first {
-            throw Failure(
-                .badData, recipe.file.path,
-                "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
-                remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
-        }
-        if recipe.isCheckpointed {
-            let idle = model.towersWithoutRecomputation
-            guard idle.count < 2 else {
-                throw Failure(
-                    .badData, recipe.file.path, "checkpointing: neither tower of this model has blocks to recompute")
-            }
-            notes += idle.map { "checkpointing: the \($0) tower has no blocks to recompute; only the other one does" }
-        }
-        return (model, notes)
     }
 }
 
@@ -149,6 +92,11 @@ extension Recipe {
         }
         let place = Double(start) + Double(step) * Double(continuation.total - start) / Double(steps)
         return schedule.rate(at: place, base: rate, warmup: warmup, total: continuation.total)
+    }
+
+    /// What a step does besides its task.
+    package var stepSettings: StepSettings {
+        StepSettings(clip: clip, chunk: chunk) { [frozen] name in frozen.contains { fnmatch($0, name, 0) == 0 } }
     }
 
     /// - Throws: `Failure(.usage)` naming the keys that differ from the run's own recipe.

@@ -1,6 +1,7 @@
 import Encoders
 import Foundation
-import Objectives
+import Learning
+import Records
 import Shards
 import Support
 import TensorCore
@@ -9,16 +10,6 @@ import Tokenization
 /// The objective on held-out pairs: the mean over full batches of one fixed pass, evaluation transform. A set smaller than
 /// a batch is one batch of all its pairs. The loss depends on the batch size, so that is reported with it.
 struct ValidationLoss {
-    struct Result {
-        let loss: Double
-        /// Pairs of a batch.
-        let batch: Int
-        /// Pairs that the loss is over.
-        let pairs: Int
-        /// Held-out pairs that fill no further batch, and faulty samples.
-        let leftOut: Int
-    }
-
     private let order: SampleOrder
     private let plan: BatchPlan
     private let tokenizer: any Tokenizer
@@ -54,7 +45,8 @@ struct ValidationLoss {
             remedy: "Hold out more pairs, or take validation out of the recipe")
     }
 
-    func evaluate(_ model: DualEncoder, objective: Objective) throws -> Result {
+    /// - Parameter step: that the model is of
+    func evaluate(_ task: LearningTask, step: Int) throws -> ValidationRecord {
         let batches = try Batcher(order, plan, tokenizer: tokenizer)
         defer { batches.stop() }
         var (sum, count, pairs) = (0.0, 0, 0)
@@ -67,19 +59,10 @@ struct ValidationLoss {
             }
             count += 1
             pairs += batch.count
-            sum += withoutTape {
-                let images = model.device.tensor(
-                    batch.images, shape: [batch.count, 3, plan.preprocess.height, plan.preprocess.width])
-                let texts = TokenBatch(batch.tokens, contextLength: plan.contextLength)
-                return Double(
-                    objective.loss(
-                        images: model.encode(images: images), texts: model.encode(texts: texts),
-                        logScale: model.logScale.value,
-                        logitBias: model.logitBias?.value
-                    ).scalar)
-            }
+            sum += Double(task.loss(batch.pairs(plan, on: task.model.device)).scalar)
         }
         guard count > 0 else { throw Self.tooFew(0, place) }
-        return Result(loss: sum / Double(count), batch: size, pairs: pairs, leftOut: order.count - pairs)
+        return ValidationRecord(
+            step: step, loss: sum / Double(count), batch: size, pairs: pairs, leftOut: order.count - pairs)
     }
 }

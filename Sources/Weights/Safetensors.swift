@@ -3,7 +3,7 @@ import Support
 import TensorCore
 
 /// Element types that weight files hold.
-public enum FileElement: String, Sendable {
+package enum FileElement: String, Sendable {
     case float32 = "F32"
     case float16 = "F16"
     case bfloat16 = "BF16"
@@ -12,7 +12,7 @@ public enum FileElement: String, Sendable {
     case int64 = "I64"
     case uint8 = "U8"
 
-    public var size: Int {
+    package var size: Int {
         switch self {
         case .uint8: 1
         case .float16, .bfloat16: 2
@@ -25,26 +25,26 @@ public enum FileElement: String, Sendable {
 /// A safetensors file, checked when opened: an 8-byte little-endian header length, a JSON header of
 /// {name: {dtype, shape, data_offsets}}, then the data, row-major and little-endian. Or several files with an index of
 /// them, as transformers writes large models.
-public struct Safetensors: Sendable {
-    public struct Entry: Sendable {
+package struct Safetensors: Sendable {
+    package struct Entry: Sendable {
         /// nil for a type that is not read; the file may hold such tensors as long as nobody asks for them.
-        public let element: FileElement?
+        package let element: FileElement?
         /// As the file says it, such as `F8_E4M3`.
-        public let typeName: String
-        public let shape: [Int]
+        package let typeName: String
+        package let shape: [Int]
         let range: Range<Int>
         let file: InputFile
-        public var count: Int { shape.reduce(1, *) }
+        package var count: Int { shape.reduce(1, *) }
     }
 
-    public let path: String
-    public let entries: [String: Entry]
-    public let metadata: [String: String]
+    package let path: String
+    package let entries: [String: Entry]
+    package let metadata: [String: String]
 
     /// - Parameter path: a .safetensors file, or a .safetensors.index.json
     /// - Throws: `Failure(.inputMissing)`, or `Failure(.badData)` naming the tensor whose type, shape or
     ///   offsets are wrong.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         self.path = path
         if path.hasSuffix(".json") {
             entries = try Self.indexed(path)
@@ -126,10 +126,10 @@ public struct Safetensors: Sendable {
         return (entries, metadata)
     }
 
-    public var names: [String] { entries.keys.sorted() }
+    package var names: [String] { entries.keys.sorted() }
 
     /// - Throws: `Failure(.badData)` naming a tensor that is not there.
-    public func entry(_ name: String) throws -> Entry {
+    package func entry(_ name: String) throws -> Entry {
         guard let entry = entries[name] else {
             let hint = didYouMean(name, among: entries.keys).map { "Did you mean \($0)?" } ?? ""
             throw Failure(.badData, path, "has no tensor \(name)", remedy: hint)
@@ -146,7 +146,7 @@ public struct Safetensors: Sendable {
     }
 
     /// The values as float32, exactly (float64 rounded, integers converted).
-    public func floats(_ name: String) throws -> [Float] {
+    package func floats(_ name: String) throws -> [Float] {
         let (entry, element) = try known(name)
         if element == .float32 {
             return try [Float](unsafeUninitializedCapacity: entry.count) { buffer, count in
@@ -179,7 +179,7 @@ public struct Safetensors: Sendable {
     /// The same of a tensor that must hold numbers only.
     ///
     /// - Throws: `Failure(.badData)` naming the first element that is NaN or infinite
-    public func finiteFloats(_ name: String) throws -> [Float] {
+    package func finiteFloats(_ name: String) throws -> [Float] {
         let values = try floats(name)
         if let place = values.firstNonFinite {
             throw Failure(
@@ -190,7 +190,7 @@ public struct Safetensors: Sendable {
     }
 
     /// - Throws: `Failure(.badData)` when the tensor does not hold integers.
-    public func integers(_ name: String) throws -> [Int] {
+    package func integers(_ name: String) throws -> [Int] {
         let (entry, element) = try known(name)
         return try entry.file.read(entry.range.lowerBound, entry.range.count).withUnsafeBytes { base in
             func load<Value: BinaryInteger>(_: Value.Type) -> [Int] {
@@ -208,7 +208,7 @@ public struct Safetensors: Sendable {
         }
     }
 
-    public func tensor(_ name: String, on device: any Device) throws -> Tensor {
+    package func tensor(_ name: String, on device: any Device) throws -> Tensor {
         device.tensor(try floats(name), shape: try entry(name).shape)
     }
 }
@@ -219,18 +219,18 @@ extension String {
 }
 
 /// A tensor on its way into a file.
-public struct FileTensor: Sendable {
-    public let name: String
-    public let element: FileElement
-    public let shape: [Int]
+package struct FileTensor: Sendable {
+    package let name: String
+    package let element: FileElement
+    package let shape: [Int]
     /// Little-endian bytes, made when they are written: a model's weights are never held twice.
     let bytes: @Sendable () -> Data
 
-    public init(_ name: String, _ values: [Float], shape: [Int], as element: FileElement = .float32) {
+    package init(_ name: String, _ values: [Float], shape: [Int], as element: FileElement = .float32) {
         self.init(name, shape: shape, as: element) { values }
     }
 
-    public init(
+    package init(
         _ name: String, shape: [Int], as element: FileElement = .float32, _ values: @escaping @Sendable () -> [Float]
     ) {
         self.name = name
@@ -248,14 +248,14 @@ public struct FileTensor: Sendable {
     }
 
     /// A scalar int64.
-    public init(_ name: String, counter: Int64) {
+    package init(_ name: String, counter: Int64) {
         self.name = name
         element = .int64
         shape = []
         bytes = { withUnsafeBytes(of: counter.littleEndian) { Data($0) } }
     }
 
-    public init(_ name: String, _ values: [Int32], shape: [Int]) {
+    package init(_ name: String, _ values: [Int32], shape: [Int]) {
         self.name = name
         element = .int32
         self.shape = shape
@@ -266,7 +266,7 @@ public struct FileTensor: Sendable {
 extension Safetensors {
     /// Writes the file whole or not at all; the header is padded to 8 bytes and names its format "pt",
     /// as PyTorch's readers want.
-    public static func write(_ tensors: [FileTensor], to path: String, metadata: [String: String] = ["format": "pt"])
+    package static func write(_ tensors: [FileTensor], to path: String, metadata: [String: String] = ["format": "pt"])
         throws
     {
         var header: [String: JSON] = ["__metadata__": .object(metadata.mapValues { .string($0) })]

@@ -1,3 +1,4 @@
+import Scenes
 import Evaluation
 import Foundation
 import Images

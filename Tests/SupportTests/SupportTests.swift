@@ -1,5 +1,5 @@
 import Foundation
-import RecipeSchema
+import StrictYAML
 import Support
 import TestKit
 import Testing

@@ -1,18 +1,18 @@
-import Foundation
-import TensorCPU
 import TensorCore
 import TestKit
 import Testing
 
 @Suite struct OpTests {
-    @Test("The CPU device agrees with the reference on values and gradients", arguments: opCases)
-    func parity(_ op: OpCase) {
-        #expect(op.parity(of: CPUDevice(threads: 2)) <= 1)
+    @Test("Every device agrees with the reference on values and gradients", arguments: opCases, devices)
+    func parity(_ op: OpCase, _ device: TestDevice) {
+        #expect(op.parity(of: device.make()) <= 1)
     }
 
-    @Test("So do its products by OpenBLAS", arguments: opCases)
-    func parityThroughOpenBLAS(_ op: OpCase) {
-        #expect(op.parity(of: CPUDevice(threads: 2, ownProducts: false)) <= 1)
+    @Test("So it does in bfloat16 where it computes in it", arguments: opCases, devices)
+    func bfloat16(_ op: OpCase, _ device: TestDevice) {
+        let device = device.make()
+        guard op.isDefined(on: device, as: .bfloat16) else { return }
+        #expect(op.parity(of: device, as: .bfloat16) <= 1)
     }
 
     // Central differences in double precision with step 1e-5 are good to about 1e-8.
@@ -21,10 +21,9 @@ import Testing
         #expect(op.finiteDifference() < 1e-6)
     }
 
-    @Test("One, two and three threads give the same bits", arguments: opCases)
-    func determinism(_ op: OpCase) {
-        let one = op.bits(threads: 1)
-        #expect(op.bits(threads: 2) == one)
-        #expect(op.bits(threads: 3) == one)
+    @Test("Any number of threads gives the same bits", arguments: opCases, devices)
+    func determinism(_ op: OpCase, _ device: TestDevice) {
+        let bits = device.variants.map { op.bits(on: $0()) }
+        #expect(bits.allSatisfy { $0 == bits[0] })
     }
 }

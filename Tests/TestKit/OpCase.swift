@@ -13,71 +13,86 @@ package struct OpCase: Sendable, CustomStringConvertible {
     /// Inputs large enough to be cut into tiles.
     let large: [Input]
     let apply: @Sendable ([Tensor]) -> Tensor
-    /// Largest difference between devices, relative to the largest value.
-    let tolerance: Double
+    /// Largest difference from the reference by element, relative to the largest value.
+    let tolerances: [Element: Double]
 
     package var description: String { name }
 
     package struct Input: Sendable {
         let shape: [Int]
         let scale: Double
-        let integersBelow: Int?
 
         package static func values(_ shape: Int..., scale: Double = 1) -> Input {
-            Input(shape: shape, scale: scale, integersBelow: nil)
-        }
-        package static func integers(_ count: Int, below bound: Int) -> Input {
-            Input(shape: [count], scale: 1, integersBelow: bound)
+            Input(shape: shape, scale: scale)
         }
 
-        func make(on device: any Device, stream: inout RandomStream) -> Tensor {
-            let count = shape.reduce(1, *)
-            if let integersBelow {
-                return device.tensor((0..<count).map { _ in Int32(stream.integer(below: integersBelow)) }, shape: shape)
+        /// - Parameters:
+        ///   - element: values are rounded to it
+        ///   - held: the element they are held in
+        func make(on device: any Device, as element: Element, held: Element, stream: inout RandomStream) -> Tensor {
+            let values = (0..<shape.reduce(1, *)).map { _ in
+                let value = Float(stream.normal() * scale)
+                return element == .bfloat16 ? BFloat16.rounded(value) : value
             }
-            return device.tensor((0..<count).map { _ in Float(stream.normal() * scale) }, shape: shape).watched()
+            return device.tensor(values, shape: shape).converted(to: held).watched()
         }
     }
 
-    /// - Parameter tolerance: 2e-5 covers sums of a few thousand float32 terms.
+    /// - Parameters:
+    ///   - tolerance: of float32; 2e-5 covers sums of a few thousand terms
+    ///   - elements: that the operation is defined for
     package init(
         _ name: String, small: [Input], large: [Input], tolerance: Double = 2e-5,
-        _ apply: @escaping @Sendable ([Tensor]) -> Tensor
+        elements: [Element] = [.float32, .bfloat16], _ apply: @escaping @Sendable ([Tensor]) -> Tensor
     ) {
         self.name = name
         self.small = small
         self.large = large
-        self.tolerance = tolerance
+        tolerances = Dictionary(
+            uniqueKeysWithValues: elements.map { ($0, $0 == .bfloat16 ? Self.bfloat16Tolerance : tolerance) })
         self.apply = apply
     }
 
-    private func inputs(_ specs: [Input], on device: any Device) -> [Tensor] {
+    /// A result of a few rounded steps, each good to 2^-9 of its value.
+    private static let bfloat16Tolerance = 1e-2
+
+    private func inputs(_ specs: [Input], on device: any Device, as element: Element, held: Element) -> [Tensor] {
         var stream = RandomStream(seed: 7, purpose: name)
-        return specs.map { $0.make(on: device, stream: &stream) }
+        return specs.map { $0.make(on: device, as: element, held: held, stream: &stream) }
     }
 
-    /// Output and the gradient of every float input, for a fixed random output gradient.
-    private func run(_ specs: [Input], on device: any Device) -> [Tensor] {
-        let inputs = inputs(specs, on: device)
+    /// Output and the gradient of every input, for a fixed random output gradient.
+    private func run(_ specs: [Input], on device: any Device, as element: Element, held: Element) -> [Tensor] {
+        let inputs = inputs(specs, on: device, as: element, held: held)
         let y = apply(inputs)
+        let dy = Input(shape: y.shape, scale: 1)
         var stream = RandomStream(seed: 8, purpose: name)
-        y.backward(device.tensor((0..<y.count).map { _ in Float(stream.normal()) }, shape: y.shape))
-        return [y.detached] + inputs.filter { $0.element == .float32 }.map { $0.gradient ?? device.zeros($0.shape) }
+        y.backward(dy.make(on: device, as: element, held: held, stream: &stream).detached)
+        return [y.detached] + inputs.map { $0.gradient ?? device.zeros($0.shape) }
     }
 
-    /// Largest difference between a device and the reference over output and gradients, each relative to
-    /// its own largest value, as a multiple of the tolerance.
-    package func parity(of device: any Device) -> Double {
-        let truth = run(large, on: ReferenceDevice())
-        let tested = run(large, on: device)
-        return zip(truth, tested).map { Close.relative($0.floats, $1.floats) / tolerance }.max()!
+    /// Whether a device computes all of it in an element.
+    package func isDefined(on device: any Device, as element: Element) -> Bool {
+        guard tolerances[element] != nil else { return false }
+        let recorder = ProfilingDevice(ReferenceDevice())
+        _ = run(small, on: recorder, as: .float32, held: .float32)
+        return recorder.kinds.allSatisfy { device.supports($0, element) }
+    }
+
+    /// Largest difference between a device and the reference in double precision over output and gradients, each relative
+    /// to its own largest value, as a multiple of the tolerance. Both get inputs rounded to the element.
+    package func parity(of device: any Device, as element: Element = .float32) -> Double {
+        let truth = run(large, on: ReferenceDevice(), as: element, held: .float32)
+        let tested = run(large, on: device, as: element, held: element)
+        let tolerance = tolerances[element] ?? 0
+        return zip(truth, tested).map { Close.relative($0.floats, $1.floats) / tolerance }.max() ?? .infinity
     }
 
     /// Largest difference between the gradient rules and central differences, both in double precision,
     /// relative to the largest gradient of that input.
     package func finiteDifference() -> Double {
         let device = ReferenceDevice()
-        let base = inputs(small, on: device)
+        let base = inputs(small, on: device, as: .float32, held: .float32)
         let y = apply(base)
         var stream = RandomStream(seed: 9, purpose: name)
         let weights = device.tensor((0..<y.count).map { _ in Float(stream.normal()) }, shape: y.shape)
@@ -87,7 +102,7 @@ package struct OpCase: Sendable, CustomStringConvertible {
             withoutTape { zip(device.downloadDoubles(apply(inputs)), weightValues).reduce(0) { $0 + $1.0 * $1.1 } }
         }
         var worst = 0.0
-        for (index, input) in base.enumerated() where input.element == .float32 {
+        for (index, input) in base.enumerated() {
             let values = device.downloadDoubles(input)
             let analytic = device.downloadDoubles(input.gradient ?? device.zeros(input.shape))
             let largest = max(1e-3, analytic.map(abs).max()!)
@@ -106,9 +121,9 @@ package struct OpCase: Sendable, CustomStringConvertible {
         return worst
     }
 
-    /// The bits of output and gradients on a CPU device with this many threads.
-    package func bits(threads: Int) -> [[UInt32]] {
-        run(large, on: CPUDevice(threads: threads)).map { $0.floats.map(\.bitPattern) }
+    /// The bits of output and gradients.
+    package func bits(on device: any Device) -> [[UInt32]] {
+        run(large, on: device, as: .float32, held: .float32).map { $0.floats.map(\.bitPattern) }
     }
 
     /// Seconds for the large case forward, and forward with backward: the median of `runs`.
@@ -120,8 +135,11 @@ package struct OpCase: Sendable, CustomStringConvertible {
                 return Machine.now() - start
             }.sorted()[runs / 2]
         }
-        let made = inputs(large, on: device)
-        return (median { _ = withoutTape { apply(made) } }, median { _ = run(large, on: device) })
+        let made = inputs(large, on: device, as: .float32, held: .float32)
+        return (
+            median { _ = withoutTape { apply(made) } },
+            median { _ = run(large, on: device, as: .float32, held: .float32) }
+        )
     }
 }
 

@@ -15,7 +15,7 @@ package let opCases: [OpCase] = [
     OpCase("concatenate", small: [.values(2, 3), .values(1, 3)], large: [.values(200, 31), .values(57, 31)]) {
         concatenate([$0[0], $0[1], $0[0]])
     },
-    activation(.quickGELU), activation(.gelu), activation(.geluTanh), activation(.relu),
+    activation(.quickGELU), activation(.gelu), activation(.geluTanh), activation(.relu), activation(.tanh),
     OpCase("sum of rows", small: [.values(5, 3)], large: [.values(5000, 37)]) { sumRows($0[0]) },
     OpCase("mean of segments", small: [.values(5, 3)], large: [.values(500, 37)]) {
         let last = $0[0].rows - 3
@@ -64,12 +64,15 @@ package let opCases: [OpCase] = [
         "linear with residual", small: [.values(3, 4), .values(2, 4), .values(2), .values(3, 2)],
         large: [.values(700, 48), .values(96, 48), .values(96), .values(700, 96)]
     ) { linear($0[0], weight: $0[1], bias: $0[2], residual: $0[3]) },
-    linearActivation(.quickGELU), linearActivation(.gelu), linearActivation(.geluTanh),
-    feedForward(.quickGELU), feedForward(.gelu), feedForward(.geluTanh), feedForward(.relu),
+    linearActivation(.quickGELU), linearActivation(.gelu), linearActivation(.geluTanh), linearActivation(.tanh),
+    feedForward(.quickGELU), feedForward(.gelu), feedForward(.geluTanh), feedForward(.relu), feedForward(.tanh),
     OpCase(
-        "gather rows", small: [.values(4, 3), .integers(6, below: 4), .values(6, 3)],
-        large: [.values(100, 33), .integers(900, below: 100), .values(900, 33)]
-    ) { gatherRows($0[0], $0[1], addend: $0[2]) },
+        "gather rows", small: [.values(4, 3), .values(6, 3)], large: [.values(100, 33), .values(900, 33)]
+    ) { inputs in
+        // Some rows often, some never.
+        let rows = (0..<inputs[1].rows).map { $0 * $0 % inputs[0].rows }
+        return gatherRows(inputs[0], Indices(rows), addend: inputs[1])
+    },
     OpCase(
         "layer norm", small: [.values(4, 5), .values(5), .values(5)],
         large: [.values(700, 96), .values(96), .values(96)]
@@ -96,7 +99,9 @@ package let opCases: [OpCase] = [
     },
     OpCase("patchify", small: [.values(1, 3, 5, 4)], large: [.values(3, 3, 34, 50)]) { patchify($0[0], patch: 2) },
     OpCase("unfold", small: [.values(24, 2)], large: [.values(480, 37)]) { unfold($0[0], windows($0[0])) },
-    OpCase("average pool", small: [.values(24, 2)], large: [.values(480, 37)]) { averagePool($0[0], windows($0[0])) },
+    OpCase("average pool", small: [.values(24, 2)], large: [.values(480, 37)]) {
+        averagePool($0[0], WindowPixels(windows($0[0]), count: 2))
+    },
     OpCase(
         "depthwise convolution", small: [.values(24, 2), .values(2, 1, 3, 3), .values(2)],
         large: [.values(480, 37), .values(37, 1, 3, 3), .values(37)]
@@ -165,7 +170,7 @@ private func contrastive(_ kind: ContrastiveKind) -> OpCase {
     // 600 rows make two blocks, the second a partial one.
     OpCase(
         "\(kind) contrastive loss", small: [.values(4, 3), .values(4, 3), .values(1), .values(1)],
-        large: [.values(600, 24), .values(600, 24), .values(1), .values(1)]
+        large: [.values(600, 24), .values(600, 24), .values(1), .values(1)], elements: [.float32]
     ) {
         contrastiveLoss(
             kind, images: normalizeRows($0[0]), texts: normalizeRows($0[1]), logScale: $0[2],

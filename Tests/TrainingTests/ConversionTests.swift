@@ -1,3 +1,5 @@
+import Learning
+import Models
 import Doctor
 import Encoders
 import Evaluation
@@ -130,13 +132,13 @@ import Weights
             let config = Self.clip.setting(
                 "text_cfg", to: (Self.clip["text_cfg"] ?? .null).setting("vocab_size", to: 49500))
             try ModelFolder.write(model(config), preprocess: [:], to: folder)
-            let loaded = try LoadedModel(folder, on: CPUDevice())
+            let loaded = try Model(folder, on: CPUDevice())
             let failure = #expect(throws: Failure.self) { try loaded.encode(texts: ["a"]) }
             #expect(failure?.problem.contains("vocab_size of 49500") == true)
             let pixels = PixelImage(width: 16, height: 16, pixels: [UInt8](repeating: 7, count: 768))
             #expect(try loaded.encode(images: 1) { _ in pixels }.count == 12)
             try AtomicFile.write("{\"tokenizer_class\": \"GemmaTokenizer\"}", to: folder + "/tokenizer_config.json")
-            let named = #expect(throws: Failure.self) { try LoadedModel(folder, on: CPUDevice()).encode(texts: ["a"]) }
+            let named = #expect(throws: Failure.self) { try Model(folder, on: CPUDevice()).encode(texts: ["a"]) }
             #expect(named?.problem.contains("GemmaTokenizer") == true)
         }
     }
@@ -146,12 +148,14 @@ import Weights
         let tower = try model(Self.resNet)
         let pixels: [Float] = (0..<6144).map { (index: Int) -> Float in Float(index % 17) / 9 - 1 }
         let images = tower.device.tensor(pixels, shape: [2, 3, 32, 32])
-        let texts = TokenBatch([1, 2, 3, 19, 0, 0, 4, 5, 19, 0, 0, 0], contextLength: 6)
+        let texts = TokenBatch(padded: [1, 2, 3, 19, 0, 0, 4, 5, 19, 0, 0, 0], contextLength: 6)
+        let task = LearningTask.contrastive(tower, .softmax)
+        let batch = PairBatch(images: ImageBatch(images), texts: texts)
         func statistics() -> [Float] { tower.state.filter { $0.role == .buffer }.flatMap { $0.value.floats } }
         let before = statistics()
-        _ = Objective.softmax.gradients(of: tower, images: images, texts: texts) { $0.hasPrefix("visual.") }
+        _ = task.gradients(batch) { $0.hasPrefix("visual.") }
         #expect(statistics() == before)
-        _ = Objective.softmax.gradients(of: tower, images: images, texts: texts)
+        _ = task.gradients(batch)
         #expect(statistics() != before)
     }
 

@@ -1,3 +1,4 @@
+import Models
 import Encoders
 import Evaluation
 import Foundation
@@ -34,9 +35,10 @@ import Weights
     func locked() throws {
         try Places.withFolder { folder in
             let path = try recipe(folder, extra: "freeze: [\"text.transformer.*\"]\n")
-            let trainer = try Trainer(Recipe(path), run: folder + "/run", resume: false, on: CPUDevice(threads: 1))
+            let trainer = try Trainer(
+                Recipe(path), run: folder + "/run", resume: false, on: CPUDevice(threads: 1), observer: Watcher())
             let before = Dictionary(uniqueKeysWithValues: trainer.model.parameters.map { ($0.name, $0.value.floats) })
-            try trainer.train { _ in }
+            try trainer.train()
             let file = try Safetensors(encoder + "/model.safetensors")
             for parameter in trainer.model.parameters where parameter.name.hasPrefix("text.") {
                 guard parameter.name.hasPrefix("text.transformer.") else {
@@ -45,7 +47,7 @@ import Weights
                 }
                 #expect(parameter.value.floats == (try file.floats(String(parameter.name.dropFirst(17)))))
             }
-            let loaded = try LoadedModel(folder + "/run/model", on: CPUDevice(threads: 2))
+            let loaded = try Model(folder + "/run/model", on: CPUDevice(threads: 2))
             let rows = try loaded.encode(texts: ["the red dog runs", ""])
             #expect(rows.count == 32 && rows.allSatisfy(\.isFinite))
         }

@@ -11,8 +11,9 @@ import Training
 struct ReliabilityTests {
     private func train(_ tiny: TinyRun, _ run: String, resume: Bool, allow: [String] = []) throws {
         let trainer = try Trainer(
-            Recipe(tiny.recipe), run: run, resume: resume, allowChanged: allow, on: CPUDevice(threads: 2))
-        try trainer.train { _ in }
+            Recipe(tiny.recipe), run: run, resume: resume, allowChanged: allow, on: CPUDevice(threads: 2),
+            observer: Watcher())
+        try trainer.train()
     }
 
     private func weights(_ run: String) throws -> String {

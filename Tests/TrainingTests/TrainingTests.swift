@@ -1,3 +1,4 @@
+import Learning
 import Encoders
 import Foundation
 import Layers
@@ -12,13 +13,14 @@ import Training
 
 @Suite struct TrainingTests {
     private func train(_ recipe: String, _ run: String, threads: Int = 2, set: [String] = [], resume: Bool = false)
-        throws -> [Float]
+        throws -> [Double]
     {
+        let watcher = Watcher()
         let trainer = try Trainer(
-            Recipe(recipe, overrides: set), run: run, resume: resume, on: CPUDevice(threads: threads))
-        var losses: [Float] = []
-        try trainer.train { losses.append($0.loss) }
-        return losses
+            Recipe(recipe, overrides: set), run: run, resume: resume, on: CPUDevice(threads: threads),
+            observer: watcher)
+        try trainer.train()
+        return watcher.steps.map(\.loss)
     }
 
     private func weights(_ run: String) throws -> Data { try readFile(run + "/model/open_clip_model.safetensors") }
@@ -88,7 +90,7 @@ import Training
         }
     }
 
-    private func batch(_ device: any Device, _ blueprint: Blueprint, count: Int) -> (Tensor, TokenBatch) {
+    private func batch(_ device: any Device, _ blueprint: Blueprint, count: Int) -> PairBatch {
         var stream = RandomStream(seed: 2, purpose: "batch")
         let shape = [count, 3, blueprint.vision.height, blueprint.vision.width]
         let images = device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
@@ -99,7 +101,7 @@ import Training
                     ? Int32(blueprint.text.vocabulary - 1) : Int32(stream.integer(below: blueprint.text.vocabulary - 1))
             }
         }
-        return (images, TokenBatch(ids, contextLength: length))
+        return PairBatch(images: ImageBatch(images), texts: TokenBatch(padded: ids, contextLength: length))
     }
 
     private func blueprint() throws -> Blueprint {
@@ -118,22 +120,26 @@ import Training
         let device = CPUDevice(threads: 2)
         let blueprint = try blueprint()
         var model = try DualEncoder(FreshParameters(on: device, seed: 1), blueprint)
-        let (images, texts) = batch(device, blueprint, count: 13)
-        let whole = objective.gradients(of: model, images: images, texts: texts)
-        let parts = objective.gradients(of: model, images: images, texts: texts, chunk: 5)
-        model.isCheckpointed = true
-        let again = objective.gradients(of: model, images: images, texts: texts)
+        let batch = batch(device, blueprint, count: 13)
+        let whole = LearningTask.contrastive(model, objective).gradients(batch)
+        let parts = LearningTask.contrastive(model, objective).gradients(batch, chunk: 5)
+        model.recomputes = true
+        let again = LearningTask.contrastive(model, objective).gradients(batch)
         for other in [parts, again] {
-            #expect(abs(other.loss - whole.loss) <= 1e-6 * abs(whole.loss))
-            for (name, (a, b)) in zip(whole.gradients.names, zip(whole.gradients.tensors, other.gradients.tensors)) {
+            #expect(abs(other.loss.scalar - whole.loss.scalar) <= 1e-6 * abs(whole.loss.scalar))
+            for (entry, its) in zip(whole.gradients.entries, other.gradients.entries) {
                 // The softmax loss has no gradient for the bias.
-                guard let a, let b else { continue }
+                guard let a = entry.gradient, let b = its.gradient else { continue }
+                let name = entry.name
                 let largest = max(1e-4, a.floats.map(abs).max()!)
                 #expect(Close.absolute(a.floats, b.floats) <= 1e-5 * Double(largest), "\(name)")
             }
         }
         // Recomputing is the same arithmetic: the same bits.
-        #expect(zip(whole.gradients.tensors, again.gradients.tensors).allSatisfy { $0?.floats == $1?.floats })
+        #expect(
+            zip(whole.gradients.entries, again.gradients.entries).allSatisfy {
+                $0.gradient?.floats == $1.gradient?.floats
+            })
     }
 
     @Test("Packed captions give the same features as padded ones")
@@ -141,7 +147,7 @@ import Training
         let device = CPUDevice(threads: 2)
         let blueprint = try blueprint()
         let model = try DualEncoder(FreshParameters(on: device, seed: 1), blueprint)
-        let (_, texts) = batch(device, blueprint, count: 7)
+        let texts = batch(device, blueprint, count: 7).texts
         let packed = withoutTape { model.text(texts) }.floats
         let padded = withoutTape { model.text(texts, isPacked: false) }.floats
         #expect(Close.relative(padded, packed) < 1e-6)
@@ -152,9 +158,10 @@ import Training
         try Places.withFolder { folder in
             let tiny = try TinyRun(in: folder, extra: "freeze: [\"visual.*\"]")
             let trainer = try Trainer(
-                Recipe(tiny.recipe), run: folder + "/run", resume: false, on: CPUDevice(threads: 1))
+                Recipe(tiny.recipe), run: folder + "/run", resume: false, on: CPUDevice(threads: 1), observer: Watcher()
+            )
             let before = trainer.model.parameters.map(\.value.floats)
-            try trainer.train { _ in }
+            try trainer.train()
             for (parameter, old) in zip(trainer.model.parameters, before) {
                 #expect((parameter.value.floats == old) == parameter.name.hasPrefix("visual."), "\(parameter.name)")
             }

@@ -13,13 +13,16 @@ void ck_add(ck_int n, const float *a, const float *b, float *y);
 void ck_accumulate(ck_int n, float factor, const float *x, float *y);
 void ck_scale(ck_int n, float factor, const float *x, float *y);
 void ck_multiply(ck_int n, const float *a, const float *b, float *y);
-// kind: TensorCore's Activation raw value
+// kind: TensorCore's Activation raw value; CK_NONE in a product without one
+enum { CK_NONE = -1, CK_QUICK_GELU = 0, CK_GELU = 1, CK_GELU_TANH = 2, CK_RELU = 3, CK_TANH = 4 };
 void ck_activate(int kind, ck_int n, const float *x, float *y);
 void ck_activate_gradient(int kind, ck_int n, const float *x, const float *dy, float *dx);
+// y [3,pixels] = table [3,256] of x [pixels,3]
+void ck_normalize_pixels(ck_int pixels, const uint8_t *x, const float *table, float *y);
 // A product's epilogue: + bias [columns] + residual, then preactivation takes a copy, then the activation; or, with
 // slope_at, times the activation's slope there, and slope_at becomes the activation. residual, preactivation and
 // slope_at are laid out as c.
-// kind < 0: no activation; null pointers: absent
+// null pointers: absent
 typedef struct {
     const float *bias;
     const float *residual;

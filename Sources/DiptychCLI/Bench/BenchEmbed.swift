@@ -38,7 +38,7 @@ struct BenchEmbed: DiptychCommand {
             withoutTape { _ = what == .images ? model.encode(images: images) : model.encode(texts: texts[round]) }
             round += 1
         }
-        let kernels = device.take()
+        let kernels = device.take().entries
         let total = times.reduce(0, +)
         var report = BenchReport(
             "embed \(what.rawValue): \(subject.config), batch \(batch), "

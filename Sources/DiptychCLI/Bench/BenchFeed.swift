@@ -1,7 +1,7 @@
 import ArgumentParser
 import Encoders
 import Foundation
-import Layers
+import Learning
 import Optimizers
 import Shards
 import Support
@@ -33,20 +33,11 @@ struct BenchFeed: DiptychCommand {
         let recipe = try Recipe(recipe, overrides: set)
         let setup = try TrainingSetup(recipe)
         let device = try options.machine.device()
-        let model = try setup.model(on: device).model
-        var optimizer = AdamW(recipe.optimizer)
+        var training = Step(
+            .contrastive(try setup.model(on: device).model, recipe.objective), AdamW(recipe.optimizer),
+            recipe.stepSettings)
         func step(_ batch: Batch) {
-            let preprocess = setup.preprocess
-            let gradients = recipe.objective.gradients(
-                of: model,
-                images: device.tensor(batch.images, shape: [batch.count, 3, preprocess.height, preprocess.width]),
-                texts: TokenBatch(batch.tokens, contextLength: model.blueprint.text.contextLength), chunk: recipe.chunk,
-                isFrozen: recipe.isFrozen
-            ).gradients
-            optimizer.update(
-                model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: recipe.clip),
-                rate: recipe.rate)
-            model.clampLogitScale()
+            _ = training(batch.pairs(setup.plan, on: device), rate: recipe.rate).wait()
         }
         var (fromShards, fromMemory, waited) = ([Double](), [Double](), 0.0)
         var position = DataPosition()

@@ -49,7 +49,7 @@ struct BenchLoss: DiptychCommand {
         report.add(bytes: Machine.peakMemory - before, "extra_memory_bytes", "beyond the features")
         report.addProducts(
             products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
-        report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
+        report.add(profile: device.take().entries, repetitions: rounds, total: times.reduce(0, +))
         try report.print(options)
     }
 }
@@ -94,7 +94,7 @@ struct BenchRetrieval: DiptychCommand {
         report.addProducts(
             2 * Double(images) * Double(captions) * Double(width), seconds: times.median, peakBefore: peak,
             threads: options.machine.threads)
-        report.add(profile: device.take(), repetitions: rounds, total: times.reduce(0, +))
+        report.add(profile: device.take().entries, repetitions: rounds, total: times.reduce(0, +))
         try report.print(options)
     }
 }

@@ -37,10 +37,10 @@ struct BenchModel: ParsableArguments {
             let lines = try TextLines.read(captions).filter { !$0.isEmpty }
             guard !lines.isEmpty else { throw Failure(.badData, captions, "holds no captions") }
             return (0..<batches).map { batch in
-                let ids = (0..<size).flatMap {
-                    tokenizer.row(lines[(batch * size + $0) % lines.count], contextLength: length)
+                let ids = (0..<size).map {
+                    tokenizer.ids(lines[(batch * size + $0) % lines.count], contextLength: length)
                 }
-                return TokenBatch(ids, contextLength: length)
+                return TokenBatch(ids, contextLength: length, padding: tokenizer.padding)
             }
         }
         var stream = RandomStream(seed: 1, purpose: "bench captions")
@@ -49,7 +49,7 @@ struct BenchModel: ParsableArguments {
             let ids = (0..<size).flatMap { _ in
                 (0..<length - 1).map { _ in 2 + Int32(stream.integer(below: max(1, vocabulary - 3))) } + [end]
             }
-            return TokenBatch(ids, contextLength: length)
+            return TokenBatch(padded: ids, contextLength: length)
         }
     }
 }

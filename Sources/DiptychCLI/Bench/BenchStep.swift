@@ -1,12 +1,12 @@
 import ArgumentParser
 import Encoders
 import Foundation
+import Learning
 import Objectives
 import Optimizers
 import Support
 import TensorCPU
 import TensorCore
-import Training
 
 struct BenchStep: DiptychCommand {
     static let configuration = CommandConfiguration(
@@ -36,18 +36,15 @@ struct BenchStep: DiptychCommand {
         let model = try subject.model(on: device)
         let images = subject.images(batch, model)
         let texts = try subject.captions(batch, model, batches: steps + 2)
-        var optimizer = AdamW(.init())
+        var step = Step(.contrastive(model, objective), AdamW(.init()), StepSettings(clip: 1))
         var times: [Double] = []
-        for step in 0..<steps + 2 {
-            if step == 2 { _ = device.take() }
+        for round in 0..<steps + 2 {
+            if round == 2 { _ = device.take() }
             let start = Machine.now()
-            let gradients = objective.gradients(of: model, images: images, texts: texts[step]).gradients
-            optimizer.update(
-                model.optimized, gradients, factor: Gradients.clipFactor(norm: gradients.norm, limit: 1), rate: 1e-4)
-            model.clampLogitScale()
-            if step >= 2 { times.append(Machine.now() - start) }
+            _ = step(PairBatch(images: ImageBatch(images), texts: texts[round]), rate: 1e-4).wait()
+            if round >= 2 { times.append(Machine.now() - start) }
         }
-        let kernels = device.take()
+        let (kernels, waits) = device.take()
         let total = times.reduce(0, +)
         times.sort()
         let products = Double(kernels.values.reduce(0) { $0 + $1.flops }) / Double(steps)
@@ -63,6 +60,8 @@ struct BenchStep: DiptychCommand {
             bytes: Machine.peakMemory - 16 * model.parameterCount, "peak_memory_less_parameters",
             "of it beyond 16 bytes a parameter")
         report.addProducts(products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
+        report.add(
+            "host_waits_per_step", Double(waits) / Double(steps), "%.0f times a step the host waited for the device")
         report.add(profile: kernels, repetitions: steps, total: total)
         try report.print(options)
     }

@@ -200,8 +200,12 @@ struct ExpertsJob {
         }
         for expert in experts where !expert.isTrained && (only ?? expert.index) == expert.index {
             let isBegun = Files.exists(expert.run + "/recipe.yaml")
-            let trainer = try Trainer(Recipe(expert.recipe), run: expert.run, resume: isBegun, on: device)
-            try trainer.run(title: "expert \(expert.index)")
+            let recipe = try Recipe(expert.recipe)
+            let progress = TrainingProgress("expert \(expert.index)", batch: recipe.batch)
+            let trainer = try Trainer(recipe, run: expert.run, resume: isBegun, on: device, observer: progress)
+            Interruption.watch()
+            try trainer.train()
+            progress.finish()
         }
         try answer("experts: \(folder)")
     }

@@ -1,3 +1,4 @@
+import Models
 import ArgumentParser
 import Encoders
 import Evaluation
@@ -153,7 +154,7 @@ struct ExpertsMerge: DiptychCommand {
         }
         try AtomicFile.writeFolder(out) { target in
             try ModelFolder.write(
-                DualEncoder.average(experts.map(\.model)), preprocess: experts[0].preprocess.json, to: target)
+                DualEncoder.average(experts.map(\.encoder)), preprocess: experts[0].preprocess.json, to: target)
             try copyTokenizer(from: experts[0].name, to: target)
         }
         try answer(out)

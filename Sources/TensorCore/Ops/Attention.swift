@@ -4,28 +4,14 @@
 ///   - qkv: [N, 3D], queries, keys and values side by side, heads within each
 ///   - segments: which rows belong together, N in all
 /// - Returns: [N, D]. Scores of one sequence and head are held at a time.
-public func attention(qkv: Tensor, _ segments: Segments, heads: Int, causal: Bool) -> Tensor {
-    precondition(qkv.rows == segments.total, "attention: \(qkv.rows) rows do not hold \(segments.total) tokens")
-    precondition(
-        qkv.columns % (3 * heads) == 0, "attention: width \(qkv.columns / 3) is not divisible by \(heads) heads")
+package func attention(qkv: Tensor, _ segments: Segments, heads: Int, causal: Bool) -> Tensor {
     let width = qkv.columns / 3
-    func blocks(_ x: Tensor) -> (ColumnBlock, ColumnBlock, ColumnBlock) {
+    precondition(qkv.columns % (3 * heads) == 0, "attention: width \(width) is not divisible by \(heads) heads")
+    return attend([qkv], (segments, segments), heads: heads, causal: causal) { x in
         (
-            ColumnBlock(tensor: x, start: 0, width: width), ColumnBlock(tensor: x, start: width, width: width),
-            ColumnBlock(tensor: x, start: 2 * width, width: width)
+            ColumnBlock(tensor: x[0], start: 0, width: width), ColumnBlock(tensor: x[0], start: width, width: width),
+            ColumnBlock(tensor: x[0], start: 2 * width, width: width)
         )
-    }
-    let (query, key, value) = blocks(qkv.detached)
-    let inputs = AttentionInputs(
-        query: query, key: key, value: value, querySegments: segments, keySegments: segments, heads: heads,
-        causal: causal)
-    let device = qkv.device
-    let (y, logSumExp) = attend(inputs, device)
-    return y.recorded(from: [qkv]) { [y = y.detached] dy in
-        let dqkv = device.empty(inputs.query.tensor.shape)
-        let (dq, dk, dv) = blocks(dqkv)
-        device.attentionGradient(inputs, y: y, logSumExp: logSumExp, dy, dQuery: dq, dKey: dk, dValue: dv)
-        return [dqkv]
     }
 }
 
@@ -35,62 +21,64 @@ public func attention(qkv: Tensor, _ segments: Segments, heads: Int, causal: Boo
 ///   - query: [M, D]
 ///   - keyValue: [N, 2D], keys and values side by side
 /// - Returns: [M, D]
-public func crossAttention(
+package func crossAttention(
     query: Tensor, _ querySegments: Segments, keyValue: Tensor, _ keySegments: Segments, heads: Int
 ) -> Tensor {
     let width = query.columns
     precondition(
         keyValue.columns == 2 * width && width % heads == 0, "crossAttention: \(query.shape), \(keyValue.shape)")
-    precondition(
-        query.rows == querySegments.total && keyValue.rows == keySegments.total, "crossAttention: token counts")
-    precondition(querySegments.count == keySegments.count, "crossAttention: numbers of sequences differ")
-    func blocks(_ q: Tensor, _ kv: Tensor) -> (ColumnBlock, ColumnBlock, ColumnBlock) {
+    return attend([query, keyValue], (querySegments, keySegments), heads: heads) { x in
         (
-            ColumnBlock(tensor: q, start: 0, width: width), ColumnBlock(tensor: kv, start: 0, width: width),
-            ColumnBlock(tensor: kv, start: width, width: width)
+            ColumnBlock(tensor: x[0], start: 0, width: width), ColumnBlock(tensor: x[1], start: 0, width: width),
+            ColumnBlock(tensor: x[1], start: width, width: width)
         )
-    }
-    let (q, k, v) = blocks(query.detached, keyValue.detached)
-    let inputs = AttentionInputs(
-        query: q, key: k, value: v, querySegments: querySegments, keySegments: keySegments, heads: heads, causal: false)
-    let device = query.device
-    let (y, logSumExp) = attend(inputs, device)
-    return y.recorded(from: [query, keyValue]) { [y = y.detached] dy in
-        let dQuery = device.empty(inputs.query.tensor.shape)
-        let dKeyValue = device.empty(inputs.key.tensor.shape)
-        let (dq, dk, dv) = blocks(dQuery, dKeyValue)
-        device.attentionGradient(inputs, y: y, logSumExp: logSumExp, dy, dQuery: dq, dKey: dk, dValue: dv)
-        return [dQuery, dKeyValue]
     }
 }
 
 /// Attention of one set of tokens over another, both given with all three parts: [M,3D] and [N,3D] -> [M,D].
-public func attention(
+package func attention(
     queriesOf x: Tensor, _ querySegments: Segments, keysOf z: Tensor, _ keySegments: Segments, heads: Int
 ) -> Tensor {
     let width = x.columns / 3
     precondition(x.columns == z.columns && x.columns % (3 * heads) == 0, "attention: \(x.shape), \(z.shape)")
-    precondition(x.rows == querySegments.total && z.rows == keySegments.total, "attention: token counts")
-    func block(_ tensor: Tensor, _ part: Int) -> ColumnBlock {
-        ColumnBlock(tensor: tensor, start: part * width, width: width)
-    }
-    let inputs = AttentionInputs(
-        query: block(x.detached, 0), key: block(z.detached, 1), value: block(z.detached, 2),
-        querySegments: querySegments, keySegments: keySegments, heads: heads, causal: false)
-    let device = x.device
-    let (y, logSumExp) = attend(inputs, device)
-    return y.recorded(from: [x, z]) { [y = y.detached] dy in
-        let (dx, dz) = (device.zeros(inputs.query.tensor.shape), device.zeros(inputs.key.tensor.shape))
-        device.attentionGradient(
-            inputs, y: y, logSumExp: logSumExp, dy, dQuery: block(dx, 0), dKey: block(dz, 1), dValue: block(dz, 2))
-        return [dx, dz]
+    // Parts that take no part get no gradient.
+    return attend([x, z], (querySegments, keySegments), heads: heads, partly: true) { x in
+        (
+            ColumnBlock(tensor: x[0], start: 0, width: width), ColumnBlock(tensor: x[1], start: width, width: width),
+            ColumnBlock(tensor: x[1], start: 2 * width, width: width)
+        )
     }
 }
 
-private func attend(_ inputs: AttentionInputs, _ device: any Device) -> (y: Tensor, logSumExp: Tensor) {
-    let tokens = inputs.querySegments.total
-    let y = device.empty([tokens, inputs.query.width])
-    let logSumExp = device.empty([tokens, inputs.heads])
-    device.attention(inputs, into: y, logSumExp: logSumExp)
-    return (y, logSumExp)
+/// - Parameters:
+///   - tensors: what queries, keys and values stand in
+///   - partly: they do not fill them
+///   - blocks: where they stand, there and in the gradients
+private func attend(
+    _ tensors: [Tensor], _ segments: (query: Segments, key: Segments), heads: Int, causal: Bool = false,
+    partly: Bool = false, _ blocks: @escaping ([Tensor]) -> (ColumnBlock, ColumnBlock, ColumnBlock)
+) -> Tensor {
+    let (query, key, value) = blocks(tensors.map(\.detached))
+    precondition(
+        query.tensor.rows == segments.query.total && key.tensor.rows == segments.key.total,
+        "attention: rows \(query.tensor.rows), \(key.tensor.rows) do not hold \(segments.query.total), \(segments.key.total) tokens"
+    )
+    precondition(segments.query.count == segments.key.count, "attention: numbers of sequences differ")
+    let operands = AttentionInputs(
+        query: query, key: key, value: value, querySegments: segments.query, keySegments: segments.key, heads: heads,
+        causal: causal)
+    let device = query.tensor.device
+    let y = query.tensor.empty([segments.query.total, query.width])
+    let logSumExp = device.empty([segments.query.total, heads])
+    device.run(.attention(.init(operands: operands, y: y, logSumExp: logSumExp)))
+    return y.recorded(from: tensors) { [y = y.detached, shapes = tensors.map(\.shape)] dy in
+        let gradients = shapes.map { partly ? device.zeros($0, dy.element) : dy.empty($0) }
+        let (dQuery, dKey, dValue) = blocks(gradients)
+        device.run(
+            .attentionGradient(
+                .init(
+                    operands: operands, y: y, logSumExp: logSumExp, dy: dy, dQuery: dQuery, dKey: dKey, dValue: dValue))
+        )
+        return gradients
+    }
 }

@@ -5,28 +5,27 @@
 /// the diagonal being right; sigmoid (Zhai et al. 2023, arXiv:2303.15343, eq. 1):
 /// (sum softplus(l) - sum of the diagonal of l) / B.
 /// - Parameters:
-///   - images: [B,E], unit rows
-///   - texts: [B,E], unit rows; row i belongs to image i
+///   - images: [B,E], unit rows, float32
+///   - texts: [B,E], unit rows, float32; row i belongs to image i
 ///   - logScale: one element, the logarithm of the logit scale
 ///   - logitBias: one element; sigmoid only
 /// - Returns: [], nats per image. The gradients are computed with the loss and kept for `backward`.
-public func contrastiveLoss(
+package func contrastiveLoss(
     _ kind: ContrastiveKind, images: Tensor, texts: Tensor, logScale: Tensor, logitBias: Tensor?
 ) -> Tensor {
     precondition(images.shape == texts.shape, "contrastive loss: \(images.shape) images, \(texts.shape) texts")
     precondition(logScale.count == 1 && (logitBias?.count ?? 1) == 1, "the logit scale and bias are single values")
     let device = images.device
-    let inputs = ContrastiveInputs(
+    let call = Kernel.Contrastive(
         kind: kind, images: images.detached, texts: texts.detached, logScale: logScale.detached,
-        logitBias: logitBias?.detached)
-    let results = ContrastiveResults(
-        loss: device.empty([]), dImages: device.empty(images.shape), dTexts: device.empty(texts.shape),
-        dLogScale: device.empty(logScale.shape), dBias: device.empty(logitBias?.shape ?? []))
-    device.contrastive(inputs, into: results)
-    return results.loss.recorded(from: [images, texts, logScale, logitBias]) { dLoss in
-        let factor = dLoss.scalar
-        return [results.dImages, results.dTexts, results.dLogScale, results.dBias].map {
-            factor == 1 ? $0 : $0.scaled(by: factor)
-        }
+        logitBias: logitBias?.detached, loss: device.empty([]), dImages: device.empty(images.shape),
+        dTexts: device.empty(texts.shape), dLogScale: device.empty(logScale.shape),
+        dBias: device.empty(logitBias?.shape ?? []))
+    device.run(.contrastive(call))
+    let gradients = [call.dImages, call.dTexts, call.dLogScale, call.dBias]
+    return call.loss.recorded(from: [images, texts, logScale, logitBias]) { dLoss in
+        // In place: nobody else has seen them.
+        for gradient in gradients { device.run(.scaleByElement(.init(x: gradient, factor: dLoss, y: gradient))) }
+        return gradients
     }
 }

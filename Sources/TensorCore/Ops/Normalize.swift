@@ -4,19 +4,23 @@
 ///   - x: [N,D]
 ///   - weight: [D]
 ///   - bias: [D]
-public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
+/// - Returns: [N,D]
+package func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float) -> Tensor {
     precondition(weight.count == x.columns && bias.count == x.columns, "layerNorm: \(x.shape) and \(weight.shape)")
     let device = x.device
-    let y = device.empty(x.shape)
-    let mean = device.empty([x.rows])
-    let reciprocal = device.empty([x.rows])
-    device.layerNorm(x, weight: weight, bias: bias, epsilon: epsilon, into: y, mean: mean, reciprocal: reciprocal)
+    let y = x.empty(x.shape)
+    let (mean, reciprocal) = (device.empty([x.rows]), device.empty([x.rows]))
+    device.run(
+        .layerNorm(
+            .init(x: x, weight: weight, bias: bias, epsilon: epsilon, y: y, mean: mean, reciprocal: reciprocal)))
     var result = y.recorded(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
-        let dx = device.empty(x.shape)
-        let dWeight = device.empty(weight.shape)
-        let dBias = device.empty(weight.shape)
-        device.layerNormGradient(
-            x, weight: weight, mean: mean, reciprocal: reciprocal, dy, into: dx, dWeight: dWeight, dBias: dBias)
+        let dx = x.empty(x.shape)
+        let (dWeight, dBias) = (device.empty(weight.shape), device.empty(weight.shape))
+        device.run(
+            .layerNormGradient(
+                .init(
+                    x: x, weight: weight, mean: mean, reciprocal: reciprocal, dy: dy, dx: dx, dWeight: dWeight,
+                    dBias: dBias)))
         return [dx, dWeight, dBias]
     }
     guard result.node != nil else { return result }
@@ -26,14 +30,62 @@ public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float)
     return result
 }
 
-/// Rows divided by their length (at least 1e-12, as PyTorch's normalize).
-public func normalizeRows(_ x: Tensor) -> Tensor {
-    let y = x.device.empty(x.shape)
+/// Rows divided by their length (at least 1e-12, as PyTorch's normalize): [N,D] -> [N,D].
+package func normalizeRows(_ x: Tensor) -> Tensor {
+    let y = x.empty(x.shape)
     let norms = x.device.empty([x.rows])
-    x.device.normalizeRows(x, into: y, norms: norms)
+    x.device.run(.normalizeRows(.init(x: x, y: y, norms: norms)))
     return y.recorded(from: [x]) { [y = y.detached] dy in
-        let dx = dy.device.empty(dy.shape)
-        dy.device.normalizeRowsGradient(y, norms: norms, dy, into: dx)
+        let dx = dy.empty(dy.shape)
+        dy.device.run(.normalizeRowsGradient(.init(y: y, norms: norms, dy: dy, dx: dx)))
         return [dx]
+    }
+}
+
+/// Where a batch normalisation takes mean and variance from.
+package enum BatchStatistics {
+    /// From the batch; `observed` gets its mean and biased variance, both [C], and its number of rows.
+    case batch(observed: (_ mean: Tensor, _ variance: Tensor, _ count: Int) -> Void)
+    /// Running statistics, constants.
+    case fixed(mean: Tensor, variance: Tensor)
+}
+
+/// Batch normalisation of columns (Ioffe and Szegedy 2015, arXiv:1502.03167).
+///
+/// - Parameters:
+///   - x: [N,C]
+///   - weight: [C]
+///   - bias: [C]
+/// - Returns: [N,C]
+package func batchNorm(
+    _ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float, _ statistics: BatchStatistics
+) -> Tensor {
+    precondition(weight.count == x.columns && bias.count == x.columns, "batchNorm: \(x.shape) and \(weight.shape)")
+    let device = x.device
+    let mean: Tensor
+    let variance: Tensor
+    let isOfBatch: Bool
+    switch statistics {
+    case .batch(let observed):
+        mean = device.empty([x.columns])
+        variance = device.empty([x.columns])
+        device.run(.columnMoments(.init(x: x, mean: mean, variance: variance)))
+        observed(mean, variance, x.rows)
+        isOfBatch = true
+    case .fixed(let fixedMean, let fixedVariance):
+        (mean, variance, isOfBatch) = (fixedMean, fixedVariance, false)
+    }
+    let y = x.empty(x.shape)
+    device.run(
+        .batchNorm(.init(x: x, weight: weight, bias: bias, epsilon: epsilon, mean: mean, variance: variance, y: y)))
+    return y.recorded(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
+        let dx = x.empty(x.shape)
+        let (dWeight, dBias) = (device.empty(weight.shape), device.empty(weight.shape))
+        device.run(
+            .batchNormGradient(
+                .init(
+                    x: x, weight: weight, epsilon: epsilon, mean: mean, variance: variance, isOfBatch: isOfBatch,
+                    dy: dy, dx: dx, dWeight: dWeight, dBias: dBias)))
+        return [dx, dWeight, dBias]
     }
 }

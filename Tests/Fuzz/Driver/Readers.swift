@@ -1,9 +1,10 @@
+import Models
 import Encoders
 import Evaluation
 import Experts
 import Foundation
 import Images
-import RecipeSchema
+import StrictYAML
 import Report
 import Shards
 import Support
@@ -175,7 +176,7 @@ enum Readers {
                 blueprint = try Blueprint(json, path: path)
             }
             // What --dry-run estimates.
-            for isCheckpointed in [false, true] { _ = blueprint.vision.keptValues(isCheckpointed: isCheckpointed) }
+            for recomputes in [false, true] { _ = blueprint.vision.keptValues(recomputes: recomputes) }
         }
     }
 

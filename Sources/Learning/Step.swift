@@ -1,0 +1,83 @@
+import Encoders
+import Optimizers
+import TensorCore
+
+/// What a training step does besides its task.
+package struct StepSettings: Sendable {
+    /// The longest that all gradients as one vector may be; nil: any.
+    package var clip: Double?
+    /// Pairs whose values are held at a time; nil: all of a batch.
+    package var chunk: Int?
+    /// What towers compute in.
+    package var element = Element.float32
+    /// Parameters that stay as they are.
+    package var isFrozen: @Sendable (String) -> Bool
+
+    package init(
+        clip: Double? = nil, chunk: Int? = nil, isFrozen: @escaping @Sendable (String) -> Bool = { _ in false }
+    ) {
+        (self.clip, self.chunk, self.isFrozen) = (clip, chunk, isFrozen)
+    }
+}
+
+/// One step of training, the only place where parameters change: gradients, norm, clip, update, clamp. Nothing in it waits
+/// for the device.
+package struct Step: Sendable {
+    package var task: LearningTask
+    package var optimizer: AdamW
+    package let settings: StepSettings
+
+    package init(_ task: LearningTask, _ optimizer: AdamW, _ settings: StepSettings) {
+        (self.task, self.optimizer, self.settings) = (task, optimizer, settings)
+    }
+
+    /// - Parameter rate: learning rate
+    package mutating func callAsFunction(_ batch: PairBatch, rate: Double) -> StepResult {
+        let (loss, gradients) = task.gradients(
+            batch, chunk: settings.chunk, as: settings.element, isFrozen: settings.isFrozen)
+        return apply(gradients, loss: loss, rate: rate)
+    }
+
+    /// The second half of a step, for gradients that came another way.
+    ///
+    /// - Parameter loss: [], that they are of
+    package mutating func apply(_ gradients: Gradients, loss: Tensor, rate: Double) -> StepResult {
+        let norms = optimizer.update(gradients, loss: loss, rate: rate, clip: settings.clip)
+        task.constrain()
+        return StepResult(loss: loss, norms, task.model)
+    }
+}
+
+/// What a step came to, still on the device: one copy is queued, and read when it is waited for.
+package struct StepResult: Sendable {
+    package struct Values: Sendable {
+        package let loss: Float
+        /// Of all gradients as one vector, before clipping.
+        package let gradientNorm: Double
+        /// The logarithm of the logit scale after the step.
+        package let logScale: Float
+        package let logitBias: Float?
+
+        package var isFinite: Bool { loss.isFinite && gradientNorm.isFinite }
+    }
+
+    private let pending: Pending
+    private let norms: AdamW.Norms
+
+    init(loss: Tensor, _ norms: AdamW.Norms, _ model: DualEncoder) {
+        self.norms = norms
+        pending = loss.device.read(
+            [loss, norms.norm, model.logScale.value] + [model.logitBias?.value].compactMap { $0 })
+    }
+
+    /// Waits for the step.
+    package func wait() -> Values {
+        let values = pending.wait()
+        return Values(
+            loss: Float(values[0]), gradientNorm: values[1], logScale: Float(values[2]),
+            logitBias: values.count > 3 ? Float(values[3]) : nil)
+    }
+
+    /// Where the norm is not finite: the first parameter whose gradient is not. Waits.
+    package var firstNonFinite: String? { norms.firstNonFinite }
+}
