@@ -123,11 +123,3 @@ CLONES void cp_resample_vertical(const uint8_t *in, uint8_t *out, ptrdiff_t row,
         }
     }
 }
-
-void cp_to_planes(const uint8_t *in, float *out, ptrdiff_t pixels, const float *table) {
-    for (ptrdiff_t i = 0; i < pixels; i++) {
-        out[i] = table[in[3 * i]];
-        out[pixels + i] = table[256 + in[3 * i + 1]];
-        out[2 * pixels + i] = table[512 + in[3 * i + 2]];
-    }
-}

@@ -6,7 +6,8 @@ import Tokenization
 
 struct DataCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "data", abstract: "Make and check shards.", subcommands: [DataPack.self, DataCheck.self])
+        commandName: "data", abstract: "Make, check and list shards.",
+        subcommands: [DataPack.self, DataCheck.self, DataIndex.self])
 }
 
 struct DataPack: DiptychCommand {

@@ -29,11 +29,9 @@ struct DryRun {
         let batches = try Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer)
         defer { batches.stop() }
         let batch = try batches.next()
-        let size = 3 * setup.preprocess.height * setup.preprocess.width
         let cards = (0..<batch.count).map { index in
-            let image = setup.preprocess.image(of: Array(batch.images[index * size..<(index + 1) * size]))
-            return ContactSheet.Card(
-                picture: image.jpeg(quality: 85).base64EncodedString(), title: batch.keys[index].shownName,
+            ContactSheet.Card(
+                picture: batch.image(index).jpeg(quality: 85).base64EncodedString(), title: batch.keys[index].shownName,
                 text: batch.captions[index])
         }
         try Files.makeFolder(Files.parent(of: path))

@@ -153,18 +153,21 @@ private struct PictureList: Sendable {
             notes = []
             load = { _ in try ImageFiles.open(path, conversion) }
         } else {
-            let shards = try expandShards(path).map { try Shard($0) }
-            let places = shards.enumerated().flatMap { index, shard in shard.samples.indices.map { (index, $0) } }
-            keys = places.map { shards[$0.0].samples[$0.1].key }
+            let shards = try Shard.open(expandShards(path))
+            let places = shards.flatMap { shard in (0..<shard.count).map { (shard: shard, sample: $0) } }
+            keys = try shards.flatMap { shard in
+                let open = try shard.open()
+                return try (0..<shard.count).map { try open.sample($0).key }
+            }
             let again = keys.count - Set(keys.map { NameKey($0) }).count
             notes =
                 shards.flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
                 + (again > 0 ? ["\(path): \(again) keys occur more than once; rows follow the shards' order"] : [])
-            load = { index in
-                let (shard, sample) = (shards[places[index].0], shards[places[index].0].samples[places[index].1])
-                do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
+            load = { [keys] index in
+                let (shard, sample) = places[index]
+                do throws(SampleFault) { return try shard.sample(sample).image(conversion) } catch {
                     if case .shard(let failure) = error { throw failure }
-                    throw Failure(.badData, "\(shard.path): \(sample.key)", error.description)
+                    throw Failure(.badData, "\(shard.path): \(keys[index])", error.description)
                 }
             }
         }

@@ -84,12 +84,17 @@ struct TokenizerTrain: DiptychCommand {
             return try TextLines.read(input).filter { !$0.isEmpty }
         }
         var (captions, faults) = ([String](), FaultTally())
-        for path in try expandShards(input) {
-            let shard = try Shard(path)
-            for sample in shard.samples {
-                do throws(SampleFault) { captions += try shard.captions(sample) } catch {
+        for shard in try Shard.open(expandShards(input)) {
+            let open = try shard.open()
+            for index in 0..<shard.count {
+                var key = "sample \(index)"
+                do throws(SampleFault) {
+                    let sample = try open.sample(index)
+                    key = sample.key
+                    captions += try sample.captions()
+                } catch {
                     if case .shard(let failure) = error { throw failure }
-                    faults.add(error.reason, example: "\(path): \(sample.key)")
+                    faults.add(error.reason, example: "\(shard.path): \(key)")
                 }
             }
         }

@@ -1,6 +1,7 @@
 import Foundation
 import Images
 import Support
+import TensorCore
 import Weights
 
 extension Doctor {
@@ -14,59 +15,34 @@ extension Doctor {
             mode["image_size"] = nil
             modes[name] = try Preprocess(.object(mode), height: 224, width: 224, path: path("preprocess/cases.json"))
         }
-        // JPEG and lossy WebP may differ by the codec's version; PNG and lossless WebP may not.
-        var lossless = Comparison(
-            "decoding, lossless", Tolerance(absolute: 0, relative: 0),
-            cause: "palette, alpha, 16-bit or grey conversion")
-        var lossy = Comparison(
-            "decoding, lossy", Tolerance(absolute: 2, relative: 0), cause: "another codec version, CMYK inversion")
-        var resizing = Comparison(
-            "resizing of decoded pixels", Tolerance(absolute: 1, relative: 0),
-            cause: "pass order, crop offset or rounding")
-        var floats = Comparison(
-            "float from 8 bits", Tolerance(absolute: 1e-6, relative: 0), cause: "mean and deviation, RGB order")
-        var opened = Comparison(
-            "resizing as opened", Tolerance(absolute: 1, relative: 0),
-            cause: "nearest for palettes, premultiplied alpha, CMYK or 16-bit grey, the padding's index")
-        var refused: [String] = []
+        var stages = PreprocessStages()
         for entry in cases["images"]?.array ?? [] {
             guard let file = entry["file"]?.string else { continue }
             let truth = try PixelImage(decoding: readFile(path("preprocess/decoded/" + decodedName(file))))
-            do {
-                let mine = try PixelImage(decoding: readFile(path("preprocess/images/" + file)))
-                let (a, b) = (truth.pixels.map(Double.init), mine.pixels.map(Double.init))
-                if file.hasSuffix("png") || file.contains("lossless") {
-                    lossless.compare(file, a, b)
-                } else {
-                    lossy.compare(file, a, b)
-                }
-            } catch { refused.append("\(file): \(error)") }
-            let unconverted = try? OpenedImage(decoding: readFile(path("preprocess/images/" + file)))
+            let data = try readFile(path("preprocess/images/" + file))
+            stages.decode(data, file, truth)
+            let unconverted = try? OpenedImage(decoding: data)
             for (name, mode) in modes.sorted(by: { $0.key < $1.key }) {
                 let own = "\(file)/\(name)/as_opened"
                 if let unconverted, expected.entries[own] != nil {
-                    opened.compare(
+                    stages.opened.compare(
                         own, try expected.integers(own).map(Double.init),
                         mode.geometry(unconverted).pixels.map(Double.init))
                 }
                 let key = "\(file)/\(name)/rgb_first"
                 guard expected.entries[key] != nil else { continue }
                 let ready = mode.geometry(truth)
-                resizing.compare(key, try expected.integers(key).map(Double.init), ready.pixels.map(Double.init))
-                if expected.entries[key + "/float"] != nil {
-                    let shape = try expected.entry(key).shape
-                    let exact = PixelImage(
-                        width: shape[1], height: shape[0], pixels: try expected.integers(key).map { UInt8($0) })
-                    var plain = mode
-                    (plain.mode, plain.height, plain.width) = (.squash, shape[0], shape[1])
-                    floats.compare(key + "/float", try expected.floats(key + "/float"), plain(exact))
-                }
+                stages.resizing.compare(
+                    key, try expected.integers(key).map(Double.init), ready.pixels.map(Double.init))
+                guard expected.entries[key + "/float"] != nil else { continue }
+                let pixels = device.tensor(
+                    try expected.integers(key).map { UInt8($0) }, shape: [1] + (try expected.entry(key).shape))
+                let table = device.tensor(mode.table, shape: [3, 256])
+                stages.floats.compare(
+                    key + "/float", try expected.floats(key + "/float"), normalizePixels(pixels, by: table).floats)
             }
         }
-        var results = [lossless.result, lossy.result, resizing.result, floats.result]
-        for refusal in refused { results.append(StageResult("decoding", .notRun(reason: refusal))) }
-        if !opened.isEmpty { results.append(opened.result) }
-        return results + (try corruptCases()) + (try sizeCases())
+        return stages.results + (try corruptCases()) + (try sizeCases())
     }
 
     private func decodedName(_ file: String) -> String {
@@ -97,5 +73,38 @@ extension Doctor {
             stage.compare("\(w)x\(h) to \(target)", wanted, [Double(mine.width), Double(mine.height)])
         }
         return [stage.result]
+    }
+}
+
+private struct PreprocessStages {
+    // JPEG and lossy WebP may differ by the codec's version; PNG and lossless WebP may not.
+    var lossless = Comparison(
+        "decoding, lossless", Tolerance(absolute: 0, relative: 0), cause: "palette, alpha, 16-bit or grey conversion")
+    var lossy = Comparison(
+        "decoding, lossy", Tolerance(absolute: 2, relative: 0), cause: "another codec version, CMYK inversion")
+    var resizing = Comparison(
+        "resizing of decoded pixels", Tolerance(absolute: 1, relative: 0), cause: "pass order, crop offset or rounding")
+    var floats = Comparison(
+        "float from 8 bits", Tolerance(absolute: 1e-6, relative: 0), cause: "mean and deviation, RGB order")
+    var opened = Comparison(
+        "resizing as opened", Tolerance(absolute: 1, relative: 0),
+        cause: "nearest for palettes, premultiplied alpha, CMYK or 16-bit grey, the padding's index")
+    var refused: [String] = []
+
+    mutating func decode(_ data: Data, _ file: String, _ truth: PixelImage) {
+        do throws(ImageFault) {
+            let mine = try PixelImage(decoding: data)
+            let (a, b) = (truth.pixels.map(Double.init), mine.pixels.map(Double.init))
+            if file.hasSuffix("png") || file.contains("lossless") {
+                lossless.compare(file, a, b)
+            } else {
+                lossy.compare(file, a, b)
+            }
+        } catch { refused.append("\(file): \(error)") }
+    }
+
+    var results: [StageResult] {
+        [lossless.result, lossy.result, resizing.result, floats.result]
+            + refused.map { StageResult("decoding", .notRun(reason: $0)) } + (opened.isEmpty ? [] : [opened.result])
     }
 }

@@ -81,30 +81,37 @@ package struct EvaluationSet: Sendable {
     private static func shards(
         _ path: String, _ task: EvaluationTask, _ conversion: ImageConversion, _ notes: inout [String]
     ) throws -> [Item] {
-        try expandShards(path).flatMap { file -> [Item] in
-            let shard = try Shard(file)
-            notes += shard.notes.map { "\(file): \($0)" }
-            return try shard.samples.map { sample in
-                @Sendable func fail(_ fault: SampleFault) -> Failure {
-                    Failure(
-                        .badData, "\(file): \(sample.key)", fault.description,
-                        remedy: "An evaluation leaves nothing out: mend the sample")
-                }
-                do throws(SampleFault) {
-                    let captions =
-                        task.kind == .retrieval
-                        ? try shard.captions(sample, SampleFields(captionKey: task.captionKey, form: task.captionForm))
-                        : []
-                    let classes =
-                        task.kind == .classification && task.labels == nil ? [try shard.classIndex(sample)] : []
-                    return Item(key: sample.key, classes: classes, captions: captions) {
-                        do throws(SampleFault) { return try shard.image(sample, conversion) } catch {
-                            throw fail(error)
-                        }
-                    }
-                } catch { throw fail(error) }
-            }
+        var items: [Item] = []
+        for shard in try Shard.open(expandShards(path)) {
+            notes += shard.notes.map { "\(shard.path): \($0)" }
+            let open = try shard.open()
+            for index in 0..<shard.count { items.append(try item(open, index, of: shard, task, conversion)) }
         }
+        return items
+    }
+
+    private static func item(
+        _ open: OpenShard, _ index: Int, of shard: Shard, _ task: EvaluationTask, _ conversion: ImageConversion
+    ) throws -> Item {
+        var key = "sample \(index)"
+        @Sendable func failure(_ fault: SampleFault, _ key: String) -> Failure {
+            Failure(
+                .badData, "\(shard.path): \(key)", fault.description,
+                remedy: "An evaluation leaves nothing out: mend the sample")
+        }
+        do throws(SampleFault) {
+            let sample = try open.sample(index)
+            key = sample.key
+            let captions =
+                task.kind == .retrieval
+                ? try sample.captions(SampleFields(captionKey: task.captionKey, form: task.captionForm)) : []
+            let classes = task.kind == .classification && task.labels == nil ? [try sample.classIndex()] : []
+            return Item(key: key, classes: classes, captions: captions) { [key] in
+                do throws(SampleFault) { return try shard.sample(index).image(conversion) } catch {
+                    throw failure(error, key)
+                }
+            }
+        } catch { throw failure(error, key) }
     }
 
     /// The classes by the number that ends each image's name; images without any are left out.

@@ -70,18 +70,14 @@ package struct Assignment: Sendable {
 
     /// An expert's own samples, and of the others' each with the chance `outOfCluster` (the released code's
     /// `ooc_ratio`), once and for all.
-    package func subset(expert: Int, outOfCluster: Double, seed: UInt64) -> [Bool] {
-        self.expert.enumerated().map { sample, owner in
-            if owner == Int32(expert) { return true }
-            guard outOfCluster > 0 else { return false }
+    package func selection(expert: Int, outOfCluster: Double, seed: UInt64) -> SampleSelection {
+        let uses = self.expert.enumerated().map { sample, owner -> Float in
+            if owner == Int32(expert) { return 1 }
+            guard outOfCluster > 0 else { return 0 }
             var random = RandomStream(seed: seed, purpose: "out of cluster \(expert)", sample: sample)
-            return random.uniform() < outOfCluster
+            return random.uniform() < outOfCluster ? 1 : 0
         }
-    }
-
-    package static func digest(of sources: [ShardSource]) -> String {
-        SHA256.hex(
-            sources.flatMap { $0.shards.map { SHA256.hex($0.samples.map(\.key).joined(separator: "\n")) } }.joined())
+        return SampleSelection(data: samples, seed: seed, uses: uses)
     }
 
     /// One caption of each sample, drawn by the seed; nil where there is none, which is counted by reason.
@@ -92,15 +88,19 @@ package struct Assignment: Sendable {
     ) {
         var (drawn, faults) = ([String?](), FaultTally())
         for shard in sources.flatMap(\.shards) {
-            for sample in shard.samples {
+            let open = try shard.open()
+            for index in 0..<shard.count {
                 var random = RandomStream(seed: seed, purpose: "cluster caption", sample: drawn.count)
                 faults.seen += 1
+                var key = "sample \(index)"
                 do throws(SampleFault) {
-                    let captions = try shard.captions(sample, fields)
+                    let sample = try open.sample(index)
+                    key = sample.key
+                    let captions = try sample.captions(fields)
                     drawn.append(captions[random.integer(below: captions.count)])
                 } catch {
                     if case .shard(let failure) = error { throw failure }
-                    faults.add(error.reason, example: "\(shard.path): \(sample.key)")
+                    faults.add(error.reason, example: "\(shard.path): \(key)")
                     drawn.append(nil)
                 }
             }

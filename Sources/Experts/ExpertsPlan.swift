@@ -57,9 +57,11 @@ package struct ExpertsPlan: Sendable {
             try file.set("about=\(quoted("expert \(expert) of \(folder)"))")
             try file.set("steps=\(steps[expert])")
             try file.set("continue={checkpoint: \(quoted(checkpoint)), total: \(seed.total)}")
-            try file.set(
-                "data.subset={assignment: \(quoted(assigned)), expert: \(expert), out_of_cluster: \(recipe.outOfCluster)}"
-            )
+            let selection = "\(folder)/expert-\(expert).selection"
+            let draws = UInt64(try Section(file).integer("seed", default: 0))
+            try assignment.selection(expert: expert, outOfCluster: recipe.outOfCluster, seed: draws).write(
+                to: selection)
+            try file.set("data.selection=\(quoted(selection))")
             try AtomicFile.write(file.text(), to: "\(folder)/expert-\(expert).yaml")
         }
         try ExpertsFolder.write(

@@ -135,21 +135,9 @@ package struct Preprocess: Sendable, Equatable {
         return image.resized(width: scaled(image.width), height: scaled(image.height), filter)
     }
 
-    /// [3,H,W] floats: value / 255, minus the mean, over the deviation.
-    package func normalized(_ image: PixelImage, into out: UnsafeMutablePointer<Float>) {
-        precondition(
-            image.width == width && image.height == height,
-            "normalising \(image.width)x\(image.height), not \(width)x\(height)")
-        let table = (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / deviation[c] } }
-        cp_to_planes(image.pixels, out, width * height, table)
-    }
-
-    package func callAsFunction(_ image: PixelImage) -> [Float] {
-        let ready = geometry(image)
-        return [Float](unsafeUninitializedCapacity: 3 * width * height) { buffer, count in
-            normalized(ready, into: buffer.baseAddress!)
-            count = 3 * width * height
-        }
+    /// What each value of each channel becomes, [3,256]: value / 255, minus the mean, over the deviation.
+    package var table: [Float] {
+        (0..<3).flatMap { c in (0..<256).map { (Float($0) / 255 - mean[c]) / deviation[c] } }
     }
 }
 
@@ -165,17 +153,5 @@ extension Raster {
         return image.cropped(
             left: offset(image.width, newWidth), top: offset(image.height, newHeight), width: newWidth,
             height: newHeight)
-    }
-}
-
-extension Preprocess {
-    /// The picture of normalised floats [3,H,W], to look at.
-    package func image(of floats: [Float]) -> PixelImage {
-        let count = width * height
-        let pixels = (0..<count * 3).map { index in
-            let (pixel, c) = (index / 3, index % 3)
-            return UInt8(clamping: Int(((floats[c * count + pixel] * deviation[c] + mean[c]) * 255).rounded()))
-        }
-        return PixelImage(width: width, height: height, pixels: pixels)
     }
 }

@@ -116,24 +116,24 @@ package struct Model: Sendable {
         _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [[Float]] {
         let preprocess = models[0].preprocess
-        let size = 3 * preprocess.height * preprocess.width
+        let size = preprocess.height * preprocess.width * 3
+        let device = models[0].encoder.device
+        let table = device.tensor(preprocess.table, shape: [3, 256])
         var features = [[Float]](repeating: [], count: models.count)
         for index in models.indices {
             features[index].reserveCapacity(count * models[index].encoder.blueprint.embedWidth)
         }
         for start in stride(from: 0, to: count, by: batch) {
             let range = start..<min(count, start + batch)
-            var pixels = [Float](repeating: 0, count: range.count * size)
+            let pixels = HostBytes(count: range.count * size)
             var failures = [(any Error)?](repeating: nil, count: range.count)
-            pixels.withUnsafeMutableBufferPointer { pixels in
-                failures.withUnsafeMutableBufferPointer { failures in
-                    nonisolated(unsafe) let (pixels, failures) = (pixels.baseAddress!, failures.baseAddress!)
-                    inParallel(range.count) { index in
-                        do {
-                            preprocess.normalized(
-                                preprocess.geometry(try load(start + index)), into: pixels + index * size)
-                        } catch { failures[index] = error }
-                    }
+            failures.withUnsafeMutableBufferPointer { failures in
+                nonisolated(unsafe) let failures = failures.baseAddress
+                inParallel(range.count) { index in
+                    do {
+                        let image = preprocess.geometry(try load(start + index))
+                        pixels.part(index * size..<(index + 1) * size).copyBytes(from: image.pixels)
+                    } catch { failures?[index] = error }
                 }
             }
             var kept: [Int] = []
@@ -146,9 +146,13 @@ package struct Model: Sendable {
                 skip(start + index, failure)
             }
             if !kept.isEmpty {
-                if kept.count < range.count { pixels = kept.flatMap { pixels[$0 * size..<($0 + 1) * size] } }
-                let input = models[0].encoder.device.tensor(
-                    pixels, shape: [kept.count, 3, preprocess.height, preprocess.width])
+                for (place, index) in kept.enumerated() where place < index {
+                    pixels.part(place * size..<(place + 1) * size).copyMemory(
+                        from: UnsafeRawBufferPointer(pixels.part(index * size..<(index + 1) * size)))
+                }
+                let bytes = device.empty([kept.count, preprocess.height, preprocess.width, 3], .uint8)
+                device.upload(UnsafeRawBufferPointer(pixels.part(0..<kept.count * size)), into: bytes)
+                let input = normalizePixels(bytes, by: table)
                 for (index, model) in models.enumerated() {
                     let rows = withoutTape { model.encoder.encode(images: input).floats }
                     if let row = model.badRow(of: rows) { throw model.notFinite("image \(start + kept[row] + 1)") }

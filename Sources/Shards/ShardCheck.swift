@@ -42,9 +42,10 @@ package struct ShardCheck: Sendable {
     private mutating func look(
         through shard: Shard, _ fields: SampleFields, _ tokenizer: (any Tokenizer)?, _ contextLength: Int
     ) throws {
-        let found = Mutex([Int: Sample]())
-        inParallel(shard.samples.count) { number in
-            let sample = Self.look(shard, number, fields, tokenizer, contextLength)
+        let found = Mutex([Int: Finding]())
+        let open = try shard.open()
+        inParallel(shard.count) { number in
+            let sample = Self.look(open, number, fields, tokenizer, contextLength)
             found.withLock { $0[number] = sample }
         }
         let samples = found.withLock { $0 }.sorted { $0.key < $1.key }
@@ -52,10 +53,11 @@ package struct ShardCheck: Sendable {
         shards += 1
         bytes += shard.byteCount
         notes += shard.notes.map { "\(shard.path): \($0)" }
-        for (number, sample) in samples { add(sample, place: "\(shard.path): \(shard.samples[number].key)") }
+        for (_, sample) in samples { add(sample, place: "\(shard.path): \(sample.key)") }
     }
 
-    private struct Sample: Sendable {
+    private struct Finding: Sendable {
+        var key = ""
         var captions = 0
         var cut = 0
         var size: (width: Int, height: Int)?
@@ -69,26 +71,31 @@ package struct ShardCheck: Sendable {
     }
 
     private static func look(
-        _ shard: Shard, _ number: Int, _ fields: SampleFields, _ tokenizer: (any Tokenizer)?, _ contextLength: Int
-    ) -> Sample {
-        let entry = shard.samples[number]
-        var sample = Sample()
+        _ shard: OpenShard, _ number: Int, _ fields: SampleFields, _ tokenizer: (any Tokenizer)?, _ contextLength: Int
+    ) -> Finding {
+        var sample = Finding()
+        let read: Sample
+        do throws(SampleFault) { read = try shard.sample(number) } catch {
+            sample.add(error)
+            return sample
+        }
+        sample.key = read.key
         do throws(SampleFault) {
-            let texts = try shard.captions(entry, fields)
+            let texts = try read.captions(fields)
             sample.captions = texts.count
             sample.cut = texts.count { tokenizer?.isCut($0, contextLength: contextLength) ?? false }
         } catch {
             // A sample with a class needs no caption.
-            if (try? shard.classIndex(entry)) == nil { sample.add(error) }
+            if (try? read.classIndex()) == nil { sample.add(error) }
         }
         do throws(SampleFault) {
-            let image = try shard.image(entry)
+            let image = try read.image()
             sample.size = (image.width, image.height)
         } catch { sample.add(error) }
         return sample
     }
 
-    private mutating func add(_ sample: Sample, place: String) {
+    private mutating func add(_ sample: Finding, place: String) {
         samples += 1
         faults.seen += 1
         captions += sample.captions

@@ -10,11 +10,7 @@ extension Shard {
     /// - Throws: `Failure(.io)` when the file cannot be read
     package func digest() throws -> String {
         var hash = SHA256()
-        for sample in samples {
-            for (suffix, member) in sample.members.sorted(by: { $0.key < $1.key }) {
-                hash.update(Data("\(sample.key)\0\(suffix)\0\(member.offset)\0\(member.size)\0".utf8))
-            }
-        }
+        hash.update(Data(members.utf8))
         let file = try InputFile(path)
         let blocks = 16
         let size = min(4096, file.length)

@@ -5,122 +5,134 @@ import Support
 struct TarMember: Sendable {
     /// Its bytes as `String(nameBytes:)`.
     let name: String
+    /// Where its first header stands, one that only tells its name included.
+    let header: Int
     let offset: Int
     let size: Int
 }
 
-/// Reads the headers of a tar: ustar, GNU's long names, pax, hard links to earlier members.
+/// Reads the headers of a tar, one member after the other: ustar, GNU's long names, pax, hard links to earlier members.
 struct TarReader {
-    private(set) var members: [TarMember] = []
     /// What was passed over, by kind.
     private(set) var passedOver: [String: Int] = [:]
-    /// Where the two empty blocks that close it end.
-    private(set) var end = 0
+    /// Where the next header stands; at the end, behind the two empty blocks that close the tar.
+    private(set) var offset: Int
 
     private let path: String
-    private let read: (Int, Int) throws -> Data?
+    private let bytes: TarBytes
+    private let limit: Int?
     /// What a header before the member's own says of it.
     private var longName: [UInt8]?
     private var longLink: [UInt8]?
     private var longSize: Int?
     private var isSparse = false
-    /// Where the latest member of a name stands, for links.
-    private var places: [NameKey: Int] = [:]
+    private var firstHeader: Int?
+    /// The members so far, for links.
+    private var members: [TarMember] = []
 
     /// - Parameters:
-    ///   - read: bytes at an offset, asked for at rising offsets; nil where the file ends before
-    /// - Throws: `Failure(.badData)` naming file and byte when the tar is damaged or ends early.
-    init(path: String, read: @escaping (Int, Int) throws -> Data?) throws {
-        self.path = path
-        self.read = read
-        var offset = 0
-        while true {
-            guard let header = try read(offset, 512) else {
+    ///   - start: of the first header
+    ///   - limit: where to end; nil at the blocks that close the tar
+    init(path: String, _ bytes: TarBytes, from start: Int = 0, until limit: Int? = nil) {
+        (self.path, self.bytes, self.limit, offset) = (path, bytes, limit, start)
+    }
+
+    /// nil at the end.
+    ///
+    /// - Throws: `Failure(.badData)` naming file and byte when the tar is damaged or ends early
+    mutating func next() throws -> TarMember? {
+        while limit.map({ offset < $0 }) ?? true {
+            guard let header = try bytes.read(offset, 512) else {
                 throw bad(
                     offset == 0 ? "the file is too short for a tar" : "the tar ends early, at byte \(offset)")
             }
             if header.allSatisfy({ $0 == 0 }) {
-                // One such block closes nothing: the file may have been cut behind it.
-                guard let second = try read(offset + 512, 512) else {
-                    throw bad("the tar ends early, in its closing zeros")
-                }
-                guard second.allSatisfy({ $0 == 0 }) else {
-                    throw bad("a block of zeros in its middle, at byte \(offset)")
-                }
-                end = offset + 1024
-                return
+                try close()
+                return nil
             }
-            offset = try add(header, at: offset)
+            if let member = try header.withUnsafeBytes({ try take($0, at: offset) }) {
+                members.append(member)
+                return member
+            }
         }
+        return nil
+    }
+
+    /// One empty block closes nothing: the file may have been cut behind it.
+    private mutating func close() throws {
+        guard let second = try bytes.read(offset + 512, 512) else {
+            throw bad("the tar ends early, in its closing zeros")
+        }
+        guard second.allSatisfy({ $0 == 0 }) else { throw bad("a block of zeros in its middle, at byte \(offset)") }
+        offset += 1024
     }
 
     private func bad(_ problem: String) -> Failure {
-        let left = Set(members.map { NameKey(Shard.key(of: $0.name)?.key ?? "") }).count
+        let left = Set(members.map { NameKey(ShardListing.key(of: $0.name)?.key ?? "") }).count
         return Failure(
             .badData, path, problem + (left > 0 ? "; about \(left) samples stand before it" : ""),
             remedy: "Fetch or make the shard again")
     }
 
-    /// - Returns: where the next header stands
-    private mutating func add(_ header: Data, at offset: Int) throws -> Int {
+    /// Moves on behind a header and what belongs to it; nil where it is no file's.
+    private mutating func take(_ header: UnsafeRawBufferPointer, at place: Int) throws -> TarMember? {
         guard let written = Self.number(header, 124, 12), written >= 0, Self.hasValidChecksum(header) else {
-            throw bad(offset == 0 ? "is no tar file" : "damaged tar header at byte \(offset)")
+            throw bad(place == 0 ? "is no tar file" : "damaged tar header at byte \(place)")
         }
-        let type = header[header.startIndex + 156]
+        let type = header[156]
         let isFile = type == UInt8(ascii: "0") || type == 0 || type == UInt8(ascii: "7")
         let size = isFile ? longSize ?? written : written
-        guard (0...1 << 60).contains(size) else { throw bad("damaged tar header at byte \(offset)") }
-        let start = offset + 512
+        guard (0...1 << 60).contains(size) else { throw bad("damaged tar header at byte \(place)") }
+        let start = place + 512
         let ownName = longName ?? Self.name(header)
         // Links and folders may state a size that is not there.
         let isEmpty = (UInt8(ascii: "1")...UInt8(ascii: "6")).contains(type)
-        let (padded, overflow) = ((isEmpty ? 0 : size) / 512 * 512 + 1024).addingReportingOverflow(start)
-        guard !overflow else { throw bad("damaged tar header at byte \(offset)") }
-        let next = isEmpty || size % 512 == 0 ? padded - 1024 : padded - 512
-        if !isEmpty, size > 0, ![UInt8(ascii: "L"), UInt8(ascii: "K"), UInt8(ascii: "x")].contains(type) {
-            guard try read(next - 1, 1) != nil else {
+        let (next, overflow) = ((isEmpty ? 0 : size + 511) / 512 * 512).addingReportingOverflow(start)
+        guard !overflow else { throw bad("damaged tar header at byte \(place)") }
+        let isExtension = [UInt8(ascii: "L"), UInt8(ascii: "K"), UInt8(ascii: "x")].contains(type)
+        if !isEmpty, size > 0, !isExtension {
+            guard try bytes.reaches(next) else {
                 throw bad(
                     "the tar ends early: \(String(nameBytes: ownName).shownName) needs \(size) bytes at byte \(start)")
             }
         }
+        let first = firstHeader ?? place
+        offset = next
         switch type {
-        case UInt8(ascii: "L"):
-            longName = Array(try contents(start, size).prefix { $0 != 0 })
-            return next
-        case UInt8(ascii: "K"):
-            longLink = Array(try contents(start, size).prefix { $0 != 0 })
-            return next
-        case UInt8(ascii: "x"):
-            try readPax(try contents(start, size))
-            return next
-        case UInt8(ascii: "g"): return next
-        case UInt8(ascii: "1"): link(ownName, to: longLink ?? Self.text(header, 157, 100))
-        case _ where isFile && !isSparse:
-            append(ownName, offset: start, size: size)
+        case UInt8(ascii: "L"): longName = Array(try contents(start, size).prefix { $0 != 0 })
+        case UInt8(ascii: "K"): longLink = Array(try contents(start, size).prefix { $0 != 0 })
+        case UInt8(ascii: "x"): try readPax(try contents(start, size))
+        case UInt8(ascii: "g"): return nil
+        default: break
+        }
+        guard !isExtension else {
+            firstHeader = first
+            return nil
+        }
+        defer { (longName, longLink, longSize, isSparse, firstHeader) = (nil, nil, nil, false, nil) }
+        func member(_ offset: Int, _ size: Int) -> TarMember {
+            TarMember(name: String(nameBytes: ownName), header: first, offset: offset, size: size)
+        }
+        switch type {
+        case UInt8(ascii: "1"):
+            // A file that stands twice in a tar holds its bytes once.
+            let target = String(nameBytes: longLink ?? Self.text(header, 157, 100))
+            if let held = members.last(where: { $0.name.isSameName(as: target) }) {
+                return member(held.offset, held.size)
+            }
+            pass("link to nothing")
+        case _ where isFile && !isSparse: return member(start, size)
         case UInt8(ascii: "5"): break
         default: pass(type == UInt8(ascii: "2") ? "symbolic link" : isSparse ? "sparse file" : "special file")
         }
-        (longName, longLink, longSize, isSparse) = (nil, nil, nil, false)
-        return next
+        return nil
     }
 
     private mutating func pass(_ kind: String) { passedOver[kind, default: 0] += 1 }
 
-    /// A file that stands twice in a tar holds its bytes once.
-    private mutating func link(_ name: [UInt8], to target: [UInt8]) {
-        guard let place = places[NameKey(String(nameBytes: target))] else { return pass("link to nothing") }
-        append(name, offset: members[place].offset, size: members[place].size)
-    }
-
-    private mutating func append(_ name: [UInt8], offset: Int, size: Int) {
-        let name = String(nameBytes: name)
-        places[NameKey(name)] = members.count
-        members.append(TarMember(name: name, offset: offset, size: size))
-    }
-
     private func contents(_ start: Int, _ size: Int) throws -> Data {
         guard size <= 1 << 20 else { throw bad("a name of \(size) bytes at byte \(start)") }
-        guard let data = try read(start, size) else {
+        guard let data = try bytes.read(start, size) else {
             throw bad("the tar ends early, inside of a name at byte \(start)")
         }
         return data
@@ -147,37 +159,76 @@ struct TarReader {
         }
     }
 
-    private static func name(_ header: Data) -> [UInt8] {
+    private static func name(_ header: UnsafeRawBufferPointer) -> [UInt8] {
         let name = text(header, 0, 100)
         // GNU's old form uses the prefix for other things.
-        let isUstar = text(header, 257, 6) == Array("ustar".utf8)
-        let prefix = isUstar ? text(header, 345, 155) : []
-        return prefix.isEmpty ? name : prefix + [UInt8(ascii: "/")] + name
+        guard header[257..<262].elementsEqual("ustar".utf8), header[262] == 0, header[345] != 0 else { return name }
+        return text(header, 345, 155) + [UInt8(ascii: "/")] + name
     }
 
-    private static func text(_ header: Data, _ start: Int, _ length: Int) -> [UInt8] {
-        Array(header[header.startIndex + start..<header.startIndex + start + length].prefix { $0 != 0 })
+    private static func text(_ header: UnsafeRawBufferPointer, _ start: Int, _ length: Int) -> [UInt8] {
+        Array(header[start..<start + length].prefix { $0 != 0 })
     }
 
     /// Octal text, or big-endian binary when the first bit is set (large files).
-    private static func number(_ header: Data, _ start: Int, _ length: Int) -> Int? {
-        let bytes = header[header.startIndex + start..<header.startIndex + start + length]
-        if let first = bytes.first, first & 0x80 != 0 {
+    private static func number(_ header: UnsafeRawBufferPointer, _ start: Int, _ length: Int) -> Int? {
+        let bytes = header[start..<start + length]
+        if header[start] & 0x80 != 0 {
             guard bytes.dropFirst().dropLast(8).allSatisfy({ $0 == 0 }) else { return nil }
             return Int(exactly: bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
         }
-        let digits = bytes.drop { $0 == 0x20 }.prefix { (48...55).contains($0) }
-        return digits.isEmpty ? nil : Int(String(decoding: digits, as: UTF8.self), radix: 8)
+        var (place, value) = (start, 0)
+        while place < start + length, header[place] == 0x20 { place += 1 }
+        let first = place
+        while place < start + length, (48...55).contains(header[place]) {
+            value = value << 3 | Int(header[place] - 48)
+            place += 1
+        }
+        return place == first ? nil : value
     }
 
     /// Old programs summed signed bytes.
-    private static func hasValidChecksum(_ header: Data) -> Bool {
+    private static func hasValidChecksum(_ header: UnsafeRawBufferPointer) -> Bool {
         let stated = number(header, 148, 8)
-        var (sum, signed) = (8 * 32, 8 * 32)
-        for (index, byte) in header.enumerated() where !(148..<156).contains(index) {
-            sum += Int(byte)
-            signed += Int(Int8(bitPattern: byte))
+        var (sum, high) = (8 * 32, 0)
+        for index in 0..<512 where index < 148 || index >= 156 {
+            sum += Int(header[index])
+            high += Int(header[index] >> 7)
         }
-        return stated == sum || stated == signed
+        return stated == sum || stated == sum - 256 * high
+    }
+}
+
+/// What a tar is read from.
+struct TarBytes {
+    /// Bytes at an offset, asked for at rising offsets; nil where the file ends before.
+    let read: (_ offset: Int, _ count: Int) throws -> Data?
+    /// Whether there are so many bytes.
+    let reaches: (_ end: Int) throws -> Bool
+
+    /// A plain file, in windows: headers of small members come many at a time.
+    init(_ file: InputFile, window size: Int = 8192) {
+        var (window, start) = (Data(), 0)
+        read = { offset, count in
+            guard offset <= file.length - count else { return nil }
+            if offset < start || offset + count > start + window.count {
+                (window, start) = (try file.read(offset, min(max(size, count), file.length - offset)), offset)
+            }
+            let first = window.startIndex + offset - start
+            return window[first..<first + count]
+        }
+        reaches = { $0 <= file.length }
+    }
+
+    /// A stream that is read forwards.
+    init(stream: @escaping (Int, Int) throws -> Data?) {
+        read = stream
+        reaches = { try stream($0 - 1, 1) != nil }
+    }
+
+    /// A part of a file that is known to be there.
+    init(part: @escaping (Int, Int) throws -> Data) {
+        read = part
+        reaches = { _ in true }
     }
 }

@@ -82,6 +82,13 @@ package enum Files {
         withPath(path) { old in withPath(target) { Foundation.rename(old, $0) } } == 0
     }
 
+    /// The path with links, "." and ".." resolved; as it is where it cannot be.
+    package static func canonical(_ path: String) -> String {
+        guard let resolved = withPath(path, { realpath($0, nil) }) else { return path }
+        defer { free(resolved) }
+        return String(nameBytes: UnsafeRawBufferPointer(start: resolved, count: strlen(resolved)))
+    }
+
     /// What stands before the last separator; empty when there is none.
     package static func parent(of path: String) -> String {
         guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "" }

@@ -13,10 +13,35 @@ package final class InputFile: Sendable {
 
     /// What of a file changes when another is put in its place.
     package struct Identity: Equatable, Sendable {
-        let length: Int
+        package let length: Int
         let seconds: Int
         let nanoseconds: Int
         let number: UInt64
+
+        fileprivate init(_ status: stat) {
+            length = Int(status.st_size)
+            (seconds, nanoseconds) = (status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
+            number = UInt64(status.st_ino)
+        }
+
+        /// What a file may keep of it.
+        package var numbers: [Int] { [length, seconds, nanoseconds, Int(bitPattern: UInt(number))] }
+
+        /// nil for numbers that are none.
+        package init?(_ numbers: [Int]) {
+            guard numbers.count == 4 else { return nil }
+            (length, seconds, nanoseconds) = (numbers[0], numbers[1], numbers[2])
+            number = UInt64(UInt(bitPattern: numbers[3]))
+        }
+    }
+
+    /// Without opening it, links followed.
+    ///
+    /// - Throws: `Failure(.io)` when it cannot be looked at
+    package static func identity(of path: String) throws -> Identity {
+        var status = stat()
+        guard Files.withPath(path, { stat($0, &status) }) == 0 else { throw Failure.system("cannot look at", path) }
+        return Identity(status)
     }
 
     /// - Throws: `Failure(.inputMissing)` when there is none, `Failure(.badData)` when it is no regular file,
@@ -40,10 +65,8 @@ package final class InputFile: Sendable {
             let what = status.st_mode & S_IFMT == S_IFDIR ? "is a folder, a file is needed" : "is no regular file"
             throw Failure(.badData, path, what)
         }
-        length = Int(status.st_size)
-        identity = Identity(
-            length: length, seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
-            number: UInt64(status.st_ino))
+        identity = Identity(status)
+        length = identity.length
     }
 
     deinit { close(descriptor) }

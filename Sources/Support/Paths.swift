@@ -51,3 +51,9 @@ package enum Paths {
         return nil
     }
 }
+
+/// Where set-up keeps files that cannot live in the project.
+package var cacheFolder: String {
+    let environment = ProcessInfo.processInfo.environment
+    return environment["DIPTYCH_CACHE"] ?? (environment["HOME"] ?? ".") + "/.cache/diptych"
+}

@@ -113,9 +113,3 @@ extension TokenizerCard {
         try AtomicFile.write(readFile(folder + "/" + file), to: Files.inside(target, file, of: folder + "/card.yaml"))
     }
 }
-
-/// Where set-up keeps files that cannot live in the project.
-package var cacheFolder: String {
-    let environment = ProcessInfo.processInfo.environment
-    return environment["DIPTYCH_CACHE"] ?? (environment["HOME"] ?? ".") + "/.cache/diptych"
-}

@@ -5,10 +5,12 @@ import TensorCore
 
 extension Batch {
     /// On a device, as a step takes it.
-    package func pairs(_ plan: BatchPlan, on device: any Device) -> PairBatch {
-        PairBatch(
-            images: ImageBatch(
-                device.tensor(images, shape: [count, 3, plan.preprocess.height, plan.preprocess.width])),
-            texts: TokenBatch(padded: tokens, contextLength: plan.contextLength))
+    package func pairs(_ plan: BatchPlan, padding: Int32, on device: any Device) -> PairBatch {
+        let bytes = device.empty([count, height, width, 3], .uint8)
+        device.upload(pixels.bytes, into: bytes)
+        let table = device.tensor(plan.preprocess.table, shape: [3, 256])
+        return PairBatch(
+            images: ImageBatch(pixels: bytes, table: table),
+            texts: TokenBatch(tokens, contextLength: plan.contextLength, padding: padding))
     }
 }

@@ -28,13 +28,6 @@ package struct Recipe {
         package let total: Int
     }
 
-    /// The samples of one expert.
-    package struct Subset: Sendable {
-        package let assignment: String
-        package let expert: Int
-        package let outOfCluster: Double
-    }
-
     /// The merged file, kept in the run folder.
     package private(set) var file: YAMLFile
     package let seed: UInt64
@@ -60,7 +53,8 @@ package struct Recipe {
     package let schedule: Schedule
     package let warmup: Int
     package let sources: [(shards: [String], weight: Double)]
-    package let subset: Subset?
+    /// A file of which samples take part (`SampleSelection`); nil: all.
+    package let selection: String?
     package let fields: SampleFields
     package let augmentation: Augmentation?
     /// Of training images; held-out ones are always exact.
@@ -180,12 +174,7 @@ package struct Recipe {
         guard weights.allSatisfy(\.isFinite), weights.reduce(0, +) > 0 else {
             throw data.wrong("sources", "the weights need a finite sum above 0")
         }
-        let part = try data.section("subset")
-        subset =
-            try data.has("subset")
-            ? Subset(
-                assignment: Self.place(part.string("assignment"), file), expert: part.integer("expert"),
-                outOfCluster: part.number("out_of_cluster", default: 0, in: 0...1)) : nil
+        selection = try data.optionalString("selection").map { Self.place($0, file) }
         fields = SampleFields(
             captionKey: try data.optionalString("caption_key"), form: try data.choice("captions", default: .lines),
             classes: try data.has("classes") ? TextList.read(data, "classes", beside: file.path) : [],

@@ -17,7 +17,7 @@ struct RunInputs: Equatable {
 
     init(_ recipe: Recipe, _ setup: TrainingSetup, evaluations: [TaskInputs]) throws {
         parts[.data] = try Self.digests(setup.order.sources)
-        if let subset = recipe.subset { parts[.data]?[subset.assignment] = SHA256.hex(try readFile(subset.assignment)) }
+        if let selection = recipe.selection { parts[.data]?[selection] = SHA256.hex(try readFile(selection)) }
         if !recipe.fields.classes.isEmpty {
             parts[.data]?["data.classes"] = SHA256.hex(recipe.fields.classes.joined(separator: "\n"))
             parts[.data]?["data.templates"] = SHA256.hex(recipe.fields.templates.joined(separator: "\n"))

@@ -37,7 +37,7 @@ extension TrainingSetup {
         var model = seed.model
         let notes = try prepare(&model)
         var start = Start(model: model, optimizer: seed.optimizer, seedStep: seed.state.step, notes: notes)
-        start.state.position = order.position(ofWhole: seed.state.position)
+        start.state.position = try order.position(ofWhole: seed.state.position)
         start.state.pairsSeen = seed.state.pairsSeen
         return start
     }

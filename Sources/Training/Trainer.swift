@@ -103,7 +103,7 @@ package final class Trainer {
             let (start, waited) = (Machine.now(), batches.waited)
             let batch = try withCheckpoint { try batches.next() }
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
-            let result = step(batch.pairs(setup.plan, on: model.device), rate: rate)
+            let result = step(batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
             try readLate()
             try withCheckpoint { try checkDevice() }
             state.advance(batches, pairs: batch.count)

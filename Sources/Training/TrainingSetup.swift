@@ -1,6 +1,5 @@
 import Encoders
 import Evaluation
-import Experts
 import Foundation
 import Images
 import Learning
@@ -34,14 +33,16 @@ package struct TrainingSetup {
         try ModelTokenizer(folder: recipe.modelPath, blueprint: blueprint).check(tokenizer)
         let sources = try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }
         notes = sources.flatMap(\.shards).flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
-        order = SampleOrder(
+        order = try SampleOrder(
             sources, seed: recipe.seed, window: recipe.window,
-            samplesPerEpoch: recipe.samplesPerEpoch, subset: try recipe.flags(of: sources))
-        plan = BatchPlan(
-            size: recipe.batch, preprocess: preprocess, augmentation: recipe.augmentation,
-            decode: recipe.decode, conversion: recipe.conversion,
-            contextLength: blueprint.text.contextLength, fields: recipe.fields, threads: recipe.dataThreads,
-            largestFaultShare: recipe.largestFaultShare)
+            samplesPerEpoch: recipe.samplesPerEpoch, selection: try recipe.selection(for: sources))
+        var plan = BatchPlan(
+            size: recipe.batch, preprocess: preprocess, contextLength: blueprint.text.contextLength)
+        (plan.augmentation, plan.decode, plan.conversion) = (recipe.augmentation, recipe.decode, recipe.conversion)
+        (plan.fields, plan.threads, plan.largestFaultShare) = (
+            recipe.fields, recipe.dataThreads, recipe.largestFaultShare
+        )
+        self.plan = plan
         guard order.count >= recipe.batch else {
             throw Failure(
                 .badData, recipe.file.path,
@@ -72,16 +73,16 @@ package struct TrainingSetup {
 extension Recipe {
     /// Which samples take part; nil: all.
     ///
-    /// - Throws: `Failure(.badData)` when the assignment was made for other data.
-    func flags(of sources: [ShardSource]) throws -> [Bool]? {
-        guard let subset else { return nil }
-        let assignment = try Assignment(file: subset.assignment)
-        guard assignment.samples == Assignment.digest(of: sources) else {
+    /// - Throws: `Failure(.badData)` when the selection was made for other data.
+    func selection(for sources: [ShardSource]) throws -> SampleSelection? {
+        guard let path = selection else { return nil }
+        let selection = try SampleSelection(file: path)
+        guard selection.data == SampleSelection.digest(of: sources) else {
             throw Failure(
-                .badData, subset.assignment, "was made for other samples than those of data.train",
-                remedy: "Make the plan again: diptych experts plan")
+                .badData, path, "was made for other samples than those of data.train",
+                remedy: "Make it again for these: diptych experts plan")
         }
-        return assignment.subset(expert: subset.expert, outOfCluster: subset.outOfCluster, seed: seed)
+        return selection
     }
 
     /// The learning rate of a step, counted from 0, of a run of `steps`. A continuation goes through the rest of

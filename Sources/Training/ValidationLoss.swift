@@ -20,7 +20,7 @@ struct ValidationLoss {
     /// - Throws: `Failure(.badData)` for fewer than two pairs, whose loss says nothing
     init?(_ recipe: Recipe, _ setup: TrainingSetup) throws {
         guard !recipe.validationShards.isEmpty else { return nil }
-        order = SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
+        order = try SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
         place = recipe.validationShards.joined(separator: ", ")
         guard order.count >= 2 else { throw Self.tooFew(order.count, place) }
         var plan = setup.plan
@@ -31,7 +31,7 @@ struct ValidationLoss {
         tokenizer = setup.tokenizer
         // Of a small set every pair counts: whether two can be used is known before the run begins.
         guard order.count <= setup.plan.size else { return }
-        let batches = try Batcher(order, plan, tokenizer: tokenizer)
+        let batches = try Batcher(order, plan, tokenizer: tokenizer, isEndless: false)
         defer { batches.stop() }
         let usable = try batches.nextOfEpoch()?.count ?? 0
         guard usable >= 2 else { throw Self.tooFew(usable, place, batches.faults.summary) }
@@ -47,7 +47,7 @@ struct ValidationLoss {
 
     /// - Parameter step: that the model is of
     func evaluate(_ task: LearningTask, step: Int) throws -> ValidationRecord {
-        let batches = try Batcher(order, plan, tokenizer: tokenizer)
+        let batches = try Batcher(order, plan, tokenizer: tokenizer, isEndless: false)
         defer { batches.stop() }
         var (sum, count, pairs) = (0.0, 0, 0)
         var size = plan.size
@@ -59,7 +59,7 @@ struct ValidationLoss {
             }
             count += 1
             pairs += batch.count
-            sum += Double(task.loss(batch.pairs(plan, on: task.model.device)).scalar)
+            sum += Double(task.loss(batch.pairs(plan, padding: tokenizer.padding, on: task.model.device)).scalar)
         }
         guard count > 0 else { throw Self.tooFew(0, place) }
         return ValidationRecord(

@@ -46,7 +46,7 @@ struct FormatTests {
                 Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8), [0x63, 0x61, 0x66, 0xE9] as [UInt8]
             )
             try tar([one, two, three].map { ($0 + Array(".txt".utf8), Data("a".utf8)) }, at: path)
-            let keys = try Shard(path).samples.map(\.key.nameBytes)
+            let keys = try Shard(path).all().map(\.key.nameBytes)
             #expect(keys == [one, two, three])
             #expect(String(nameBytes: three).shownName == "caf\\xE9")
         }
@@ -58,7 +58,7 @@ struct FormatTests {
             let path = folder + "/x.tar"
             try tar([("a.txt", "first"), ("a.txt", "second"), ("b/.hidden", ""), ("noext", "")], at: path)
             let shard = try Shard(path)
-            #expect(try shard.samples.map { try shard.captions($0) } == [["first"], ["second"]])
+            #expect(try shard.all().map { try $0.captions() } == [["first"], ["second"]])
             #expect(shard.notes == ["2 members without a key and a suffix passed over"])
         }
     }
@@ -69,7 +69,7 @@ struct FormatTests {
             try tar(
                 [("a.txt", "one"), ("b.txt", String(repeating: "x", count: 700)), ("c.txt", "")], at: folder + "/x.tar")
             let whole = try readFile(folder + "/x.tar")
-            #expect(try Shard(folder + "/x.tar").samples.count == 3)
+            #expect(try Shard(folder + "/x.tar").count == 3)
             for length in stride(from: 0, to: whole.count, by: 64) {
                 try AtomicFile.write(whole.prefix(length), to: folder + "/cut.tar")
                 #expect(throws: Failure.self, "\(length) of \(whole.count) bytes") { try Shard(folder + "/cut.tar") }
@@ -87,12 +87,12 @@ struct FormatTests {
             try tar(
                 [(Array("a.txt".utf8), Data(odd.utf8)), (Array("b.txt".utf8), Data([0x63, 0xE9]))], at: path)
             let shard = try Shard(path)
-            #expect(try shard.captions(shard.samples[0]) == ["one\u{2028}still one", "two"])
+            #expect(try shard.all()[0].captions() == ["one\u{2028}still one", "two"])
             #expect(
-                try shard.captions(shard.samples[0], SampleFields(form: .whole)) == [
+                try shard.all()[0].captions(SampleFields(form: .whole)) == [
                     "one\u{2028}still one\u{85}\u{B}\r\n two"
                 ])
-            #expect(throws: SampleFault.self) { try shard.captions(shard.samples[1]) }
+            #expect(throws: SampleFault.self) { try shard.all()[1].captions() }
             let check = try ShardCheck([path], tokenizer: nil, contextLength: 77)
             #expect(check.faults.counts == ["caption not UTF-8": 1, "no image": 2])
         }
@@ -201,7 +201,7 @@ struct FormatTests {
             let shard = try Shard(folder + "/x.tar.gz")
             #expect(shard.notes.isEmpty)
             for index in [39, 0, 17, 38, 17] {
-                #expect(try shard.captions(shard.samples[index]) == [texts[index].trimmingCharacters(in: .whitespaces)])
+                #expect(try shard.all()[index].captions() == [texts[index].trimmingCharacters(in: .whitespaces)])
             }
             let whole = try readFile(folder + "/x.tar.gz")
             try AtomicFile.write(whole.prefix(whole.count - 1004), to: folder + "/cut.tar.gz")

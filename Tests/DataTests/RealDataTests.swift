@@ -21,10 +21,10 @@ import Tokenization
     @Test("A gzip shard of CIFAR-10: 5,000 images with a class in 0...9")
     func cifar10() throws {
         let shard = try Shard(#require(Places.data) + "/cifar10/cifar10-test-0000.tar.gz")
-        #expect(shard.samples.count == 5000)
-        let classes = try shard.samples.prefix(300).map { try shard.classIndex($0) }
+        #expect(shard.count == 5000)
+        let classes = try (0..<300).map { try shard.sample($0).classIndex() }
         #expect(Set(classes) == Set(0..<10))
-        let image = try shard.image(shard.samples[0])
+        let image = try shard.sample(0).image()
         #expect((image.width, image.height) == (32, 32))
     }
 }

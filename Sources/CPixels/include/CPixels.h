@@ -13,7 +13,5 @@ void cp_resample_horizontal(const uint8_t *in, uint8_t *out, ptrdiff_t height, p
 // One pass along columns: in [height, row, ...] -> out [out_height, row], row in bytes.
 void cp_resample_vertical(const uint8_t *in, uint8_t *out, ptrdiff_t row, ptrdiff_t out_height, const int32_t *first,
                           const int32_t *count, const int32_t *weights, ptrdiff_t taps);
-// Interleaved bytes to planes of floats through a table of 256 values per channel.
-void cp_to_planes(const uint8_t *in, float *out, ptrdiff_t pixels, const float *table);
 
 #endif

@@ -40,12 +40,11 @@ struct BenchData: DiptychCommand {
                     switch transform {
                     case .evaluation:
                         let shortest = decode.shortest(width: size, height: size)
-                        _ = preprocess(try PixelImage(decoding: data, shortest: shortest))
+                        _ = preprocess.geometry(try PixelImage(decoding: data, shortest: shortest))
                     case .training:
                         var stream = RandomStream(seed: UInt64(index), purpose: "bench crop")
-                        let crop = try augmentation(
+                        _ = try augmentation(
                             decoding: data, decode, .rgbFirst, width: size, height: size, preprocess.filter, &stream)
-                        _ = preprocess(crop)
                     }
                 } catch { throw Failure(.badData, images, "\(error)") }
             }
@@ -86,7 +85,7 @@ struct BenchTokenize: DiptychCommand {
         var tokens = 0
         let times = timed(rounds) {
             tokens = 0
-            for line in lines { tokens += tokenizer.row(line, contextLength: context).count }
+            for line in lines { tokens += tokenizer.ids(line, contextLength: context).count }
         }
         var report = BenchReport("tokenize: \(lines.count) captions of \(input), \(self.tokenizer), context \(context)")
         report.add("texts_per_second", Double(lines.count) / times.median, "%.0f texts/s on one core")

@@ -37,7 +37,8 @@ struct BenchFeed: DiptychCommand {
             .contrastive(try setup.model(on: device).model, recipe.objective), AdamW(recipe.optimizer),
             recipe.stepSettings)
         func step(_ batch: Batch) {
-            _ = training(batch.pairs(setup.plan, on: device), rate: recipe.rate).wait()
+            _ = training(batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: device), rate: recipe.rate)
+                .wait()
         }
         var (fromShards, fromMemory, waited) = ([Double](), [Double](), 0.0)
         var position = DataPosition()

@@ -58,7 +58,7 @@ struct ExpertsJob {
                 remedy: "seed_run names a dense run, stopped by diptych train --until")
         }
         seed = try Recipe(dense)
-        guard seed.continuation == nil, seed.subset == nil else {
+        guard seed.continuation == nil, seed.selection == nil else {
             throw Failure(
                 .badData, dense, "is itself a continuation or an expert, which experts cannot go on from",
                 remedy: "Name the dense run it came from")
@@ -152,7 +152,7 @@ struct ExpertsJob {
                 remedy: "Stop the seed earlier (diptych train --until), or name an earlier checkpoint with seed_step")
         }
         let sources = try sources()
-        let digest = Assignment.digest(of: sources)
+        let digest = SampleSelection.digest(of: sources)
         let assignment: Assignment
         switch recipe.split {
         case .random:

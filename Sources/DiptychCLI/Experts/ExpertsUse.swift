@@ -186,7 +186,7 @@ struct ExpertsRepack: DiptychCommand {
         var written = 0
         try AtomicFile.writeFolder(out) { target in
             for (number, shard) in setup.order.sources.flatMap(\.shards).enumerated() {
-                let kept = setup.order.keptSamples(of: number)
+                let kept = try setup.order.keptSamples(of: number)
                 guard !kept.isEmpty else { continue }
                 written += kept.count
                 try shard.repack(kept, to: "\(target)/\(String(format: "%05d", number))-\(shard.name).tar")

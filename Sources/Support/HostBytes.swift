@@ -1,0 +1,24 @@
+import Foundation
+
+/// Bytes on the host that several threads may fill, each a part of its own.
+package final class HostBytes: @unchecked Sendable {
+    package let count: Int
+    private let start: UnsafeMutableRawPointer
+
+    /// Zeros.
+    package init(count: Int) {
+        self.count = count
+        start = .allocate(byteCount: max(1, count), alignment: 64)
+        start.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+    }
+
+    deinit { start.deallocate() }
+
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
+
+    /// A part to fill; nobody else may hold it.
+    package func part(_ range: Range<Int>) -> UnsafeMutableRawBufferPointer {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(range) is outside of \(count) bytes")
+        return UnsafeMutableRawBufferPointer(start: start + range.lowerBound, count: range.count)
+    }
+}
