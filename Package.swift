@@ -39,6 +39,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
             "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
+    ("Mixtures", ["Training", "Experts", "Shards", "TensorCore", "Support"]),
     (
         "Doctor",
         [
@@ -79,7 +80,8 @@ let package = Package(
         .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver"),
         .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit"),
     ]
-        + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "JourneyTests"].map {
+        + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "ReportTests", "JourneyTests"]
+        .map {
             .testTarget(name: $0, dependencies: everyModule + ["TestKit"])
         } + modules.map { .target(name: $0.name, dependencies: $0.imports) },
     cxxLanguageStandard: .cxx17

@@ -43,8 +43,8 @@ struct DryRun {
     private var memoryEstimate: Int {
         let text = setup.blueprint.text
         let pairs = min(recipe.chunk ?? recipe.batch, recipe.batch)
-        let image = setup.blueprint.vision.keptValues(recomputes: recipe.recomputes)
-        let caption = text.blocks.keptValues(tokens: text.contextLength, recomputes: recipe.recomputes)
+        let image = setup.blueprint.vision.keptValues(recomputes: recipe.model.recomputes)
+        let caption = text.blocks.keptValues(tokens: text.contextLength, recomputes: recipe.model.recomputes)
         return parameters * 16 + pairs * (image + caption) * 4
     }
 }

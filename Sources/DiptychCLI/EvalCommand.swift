@@ -28,34 +28,35 @@ struct EvalOptions: ParsableArguments {
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
 
-    func run(_ kind: EvaluationTask.Kind) throws {
-        let task = try EvaluationTask(task)
-        guard task.kind == kind else {
+    func run(_ kind: any EvaluationTask.Type) throws {
+        let task = try TaskFile.read(task)
+        guard task.kind == kind.kind else {
             throw Failure(
-                .usage, self.task, "is a \(task.kind.rawValue) task",
-                remedy: "Use eval \(task.kind == .retrieval ? "retrieval" : "zeroshot")")
+                .usage, self.task, "is a \(task.kind) task",
+                remedy: "Use eval \(task is ZeroShotRetrieval ? "retrieval" : "zeroshot")")
         }
         let model = try Ensemble(model, ensemble.options, on: machine.device())
         let evaluator = try Evaluator(task: task, data: data, images: images, conversion: convert, split: split)
         (model.notes + evaluator.set.notes).forEach(say)
         let result = try evaluator.shown(model)
-        if let out { try AtomicFile.write(result.json.text(indent: 2) + "\n", to: out) }
+        if let out { try AtomicFile.write(result.record.json.text(indent: 2) + "\n", to: out) }
         if let features {
             let (images, texts, width) = result.features
             try Safetensors.write(
                 [
                     FileTensor("image_features", images, shape: [images.count / width, width]),
                     FileTensor(
-                        kind == .classification ? "classifier" : "text_features", texts,
+                        kind.textRows, texts,
                         shape: [texts.count / width, width]),
                 ], to: features)
         }
         if let answers { try AtomicFile.write(result.answerLines, to: answers) }
         if json {
-            try answer(result.json.text(indent: 2))
+            try answer(result.record.json.text(indent: 2))
         } else {
-            try answer("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
-            for line in result.lines + (result.experts?.lines ?? []) { try answer(line) }
+            let record = result.record
+            try answer("\(record.dataset): \(record.samples) samples, protocol \(record.protocolHash), 95 % intervals")
+            for line in result.lines + (record.experts?.lines ?? []) { try answer(line) }
         }
     }
 }
@@ -132,7 +133,7 @@ struct EvalZeroShot: DiptychCommand {
               diptych eval zeroshot --model M --task Evals/tasks/imagenet1k.yaml --data imagenet/val --out result.json
             """)
     @OptionGroup var options: EvalOptions
-    func execute() throws { try options.run(.classification) }
+    func execute() throws { try options.run(ZeroShotClassification.self) }
 }
 
 struct EvalRetrieval: DiptychCommand {
@@ -144,5 +145,5 @@ struct EvalRetrieval: DiptychCommand {
               diptych eval retrieval --model M --task Evals/tasks/coco5k.yaml --data captions_val2017.json --images val2017
             """)
     @OptionGroup var options: EvalOptions
-    func execute() throws { try options.run(.retrieval) }
+    func execute() throws { try options.run(ZeroShotRetrieval.self) }
 }

@@ -19,7 +19,9 @@ struct TrainCommand: DiptychCommand {
             Ctrl-C writes a checkpoint and exits with 75; --resume continues as if it had never stopped.
             """)
 
-    @Argument(help: "A YAML file, such as those under Recipes/.") var recipe: String
+    @Argument(help: "A YAML file, such as those under Recipes/.") var recipe: String?
+    @Flag(help: "Show every key of a recipe, and exit.") var helpRecipe = false
+    @Flag(help: "With --help-recipe: as docs/recipe.md.") var markdown = false
     @Option(help: "The run folder. Default: runs/<recipe name>.") var run: String?
     @Option(parsing: .singleValue, help: "Override a key of the recipe: key=value, keys joined by dots.") var set:
         [String] = []
@@ -33,11 +35,15 @@ struct TrainCommand: DiptychCommand {
     @OptionGroup var machine: MachineOptions
 
     func validate() throws {
+        if recipe == nil, !helpRecipe { throw ValidationError("Missing expected argument '<recipe>'.") }
         if let until, until < 1 { throw ValidationError("--until must be at least 1.") }
         if !allowChanged.isEmpty, !resume { throw ValidationError("--allow-changed goes with --resume.") }
     }
 
     func execute() throws {
+        guard let recipe, !helpRecipe else {
+            return try answer(markdown ? String(RecipeHelp.markdown.dropLast()) : RecipeHelp.text)
+        }
         let parsed = try Recipe(recipe, overrides: set)
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         let folder = run ?? "runs/" + name

@@ -6,11 +6,15 @@ import Training
 final class TrainingProgress: RunObserver {
     private let title: String
     private let batch: Int
+    private let endsItself: Bool
     private var line: ProgressLine?
     /// Averaged over the last steps or so, the first ones left behind.
     private var pace = 0.0
 
-    init(_ title: String, batch: Int) { (self.title, self.batch) = (title, batch) }
+    /// - Parameter endsItself: whether its last step is the end, and no evaluations follow
+    init(_ title: String, batch: Int, endsItself: Bool = false) {
+        (self.title, self.batch, self.endsItself) = (title, batch, endsItself)
+    }
 
     /// Says how long it took.
     func finish() { line?.finish() }
@@ -24,6 +28,7 @@ final class TrainingProgress: RunObserver {
             let left = Double((record.steps - record.step) * batch) / pace
             line.update(
                 record.step, detail: String(format: "loss %.4f  %.1f pairs/s", record.loss, pace), remaining: left)
+            if endsItself, record.step == record.steps { line.finish() }
         case .validation: break
         case .evaluation(let result, let task, let step, _):
             say("\(task) at step \(step):\n" + result.lines.joined(separator: "\n"))

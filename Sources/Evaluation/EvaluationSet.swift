@@ -29,7 +29,7 @@ package struct EvaluationSet: Sendable {
     ///   - split: of a Karpathy split; by default the one that evaluations use, test
     /// - Throws: `Failure` naming the file that is missing or damaged.
     package init(
-        _ path: String, images: String? = nil, task: EvaluationTask, conversion: ImageConversion = .rgbFirst,
+        _ path: String, images: String? = nil, _ request: SetRequest, conversion: ImageConversion = .rgbFirst,
         split: String? = nil
     ) throws {
         var items: [Item]
@@ -43,55 +43,57 @@ package struct EvaluationSet: Sendable {
             if withoutCaptions > 0 { notes.append("\(path): \(withoutCaptions) images without captions are left out") }
             items = Self.coco(file, in: images ?? Files.parent(of: path), conversion)
         } else if Files.isFolder(path), case let files = try ImageFiles(path), !files.areShards {
-            items = try Self.imageFolder(files, task, conversion, &notes)
+            items = try Self.imageFolder(files, request, conversion, &notes)
         } else {
-            items = try Self.shards(path, task, conversion, &notes)
+            items = try Self.shards(path, request, conversion, &notes)
         }
         let count = items.count
-        if let labels = task.labels { items = try Self.labelled(items, labels, path) }
+        if let labels = request.classes?.labels { items = try Self.labelled(items, labels, path) }
         if items.count < count { notes.append("\(path): \(count - items.count) images without a label are left out") }
         skipped = count - items.count + withoutCaptions
         self.items = items
         let occurring = Set(items.flatMap(\.classes)).count
-        if task.kind == .classification, occurring * 2 < task.classNames.count {
+        if let classes = request.classes?.names, occurring * 2 < classes.count {
             notes.append(
-                "WARNING: only \(occurring) of the task's \(task.classNames.count) classes occur; "
+                "WARNING: only \(occurring) of the task's \(classes.count) classes occur; "
                     + "answers are still chosen among all of them")
         }
         self.notes = notes
-        guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(task.name)") }
-        for item in items {
-            switch task.kind {
-            case .classification:
-                guard !item.classes.isEmpty else {
-                    throw Failure(.badData, path, "\(item.key) has no class, \(task.name) is a classification task")
-                }
-                if let wrong = item.classes.first(where: { $0 >= task.classNames.count }) {
-                    throw Failure(
-                        .badData, "\(path): \(item.key)",
-                        "class \(wrong) is outside of the task's \(task.classNames.count) classes")
-                }
-            case .retrieval:
-                guard item.captions.isEmpty else { continue }
-                throw Failure(.badData, path, "\(item.key) has no captions, \(task.name) is a retrieval task")
+        guard !items.isEmpty else { throw Failure(.badData, path, "holds no samples for \(request.name)") }
+        for item in items { try Self.check(item, request, path) }
+    }
+
+    /// - Throws: `Failure(.badData)` for an item that lacks what is asked for
+    private static func check(_ item: Item, _ request: SetRequest, _ path: String) throws {
+        if let classes = request.classes?.names {
+            guard !item.classes.isEmpty else {
+                throw Failure(.badData, path, "\(item.key) has no class, \(request.name) is a classification task")
             }
+            if let wrong = item.classes.first(where: { $0 >= classes.count }) {
+                throw Failure(
+                    .badData, "\(path): \(item.key)",
+                    "class \(wrong) is outside of the task's \(classes.count) classes")
+            }
+        }
+        if request.captions != nil, item.captions.isEmpty {
+            throw Failure(.badData, path, "\(item.key) has no captions, \(request.name) is a retrieval task")
         }
     }
 
     private static func shards(
-        _ path: String, _ task: EvaluationTask, _ conversion: ImageConversion, _ notes: inout [String]
+        _ path: String, _ request: SetRequest, _ conversion: ImageConversion, _ notes: inout [String]
     ) throws -> [Item] {
         var items: [Item] = []
         for shard in try Shard.open(expandShards(path)) {
             notes += shard.notes.map { "\(shard.path): \($0)" }
             let open = try shard.open()
-            for index in 0..<shard.count { items.append(try item(open, index, of: shard, task, conversion)) }
+            for index in 0..<shard.count { items.append(try item(open, index, of: shard, request, conversion)) }
         }
         return items
     }
 
     private static func item(
-        _ open: OpenShard, _ index: Int, of shard: Shard, _ task: EvaluationTask, _ conversion: ImageConversion
+        _ open: OpenShard, _ index: Int, of shard: Shard, _ request: SetRequest, _ conversion: ImageConversion
     ) throws -> Item {
         var key = "sample \(index)"
         @Sendable func failure(_ fault: SampleFault, _ key: String) -> Failure {
@@ -102,10 +104,9 @@ package struct EvaluationSet: Sendable {
         do throws(SampleFault) {
             let sample = try open.sample(index)
             key = sample.key
-            let captions =
-                task.kind == .retrieval
-                ? try sample.captions(SampleFields(captionKey: task.captionKey, form: task.captionForm)) : []
-            let classes = task.kind == .classification && task.labels == nil ? [try sample.classIndex()] : []
+            let fields = request.captions.map { SampleFields(captionKey: $0.key, form: $0.form) }
+            let captions = if let fields { try sample.captions(fields) } else { [String]() }
+            let classes = request.classes.map { $0.labels == nil } == true ? [try sample.classIndex()] : []
             return Item(key: key, classes: classes, captions: captions) { [key] in
                 do throws(SampleFault) { return try shard.sample(index).image(conversion) } catch {
                     throw failure(error, key)
@@ -130,7 +131,7 @@ package struct EvaluationSet: Sendable {
 
     /// Class folders, as torchvision's ImageFolder has them: every image below one belongs to its class.
     private static func imageFolder(
-        _ images: ImageFiles, _ task: EvaluationTask, _ conversion: ImageConversion, _ notes: inout [String]
+        _ images: ImageFiles, _ request: SetRequest, _ conversion: ImageConversion, _ notes: inout [String]
     ) throws -> [Item] {
         if let note = images.note { notes.append(note) }
         let path = images.folder
@@ -152,14 +153,14 @@ package struct EvaluationSet: Sendable {
             (byFolder[NameKey(folder)] ?? []).map { item($0, Files.withoutSuffix($0), classes) }
         }
         let folders = try Files.names(in: path).filter { !$0.hasPrefix(".") && Files.isFolder(path + "/" + $0) }
-        guard task.labels == nil else {
+        guard let classes = request.classes, classes.labels == nil else {
             // Classes come from elsewhere.
             return loose.map { item($0, "./" + Files.withoutSuffix($0), []) } + folders.flatMap { items(in: $0, [0]) }
         }
         if !loose.isEmpty {
             notes.append("\(path): \(loose.count) images that stand in no class folder are passed over")
         }
-        let pairing = try ClassFolders(folders, classNames: task.classNames, wordNet: task.wordNetIDs, path: path)
+        let pairing = try ClassFolders(folders, classNames: classes.names, wordNet: classes.wordNetIDs, path: path)
         notes.append("\(path): \(pairing.note)")
         let empty = folders.filter { byFolder[NameKey($0)] == nil }
         guard empty.isEmpty else {
@@ -186,5 +187,21 @@ package struct EvaluationSet: Sendable {
                 try ImageFiles.open((folder.isEmpty ? "." : folder) + "/" + image.file, conversion, remedy: mend)
             }
         }
+    }
+}
+
+extension EvaluationSet {
+    /// A thumbnail, longest side 96 pixels, as base64 JPEG.
+    func thumbnail(_ index: Int) throws -> String {
+        let image = try items[index].image().rgb
+        let scale = 96 / Double(max(image.width, image.height))
+        func side(_ length: Int) -> Int { max(1, Int(Double(length) * scale)) }
+        return image.resized(width: side(image.width), height: side(image.height), .bicubic).jpeg(quality: 82)
+            .base64EncodedString()
+    }
+
+    /// Evenly spaced samples.
+    func spread(_ count: Int) -> [Int] {
+        (0..<min(count, items.count)).map { $0 * items.count / min(count, items.count) }
     }
 }

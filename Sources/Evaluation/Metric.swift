@@ -1,3 +1,4 @@
+import Records
 import Support
 
 /// A figure over samples, with what a bootstrap needs to work it out again on a resample.
@@ -16,6 +17,12 @@ package struct Metric: Sendable {
         Metric(name, count: values.count) { sample in
             sample.reduce(0) { $0 + values[$1] } / Double(max(1, sample.count))
         }
+    }
+
+    /// With its 95 % interval.
+    package var record: EvaluationRecord.Value {
+        let (low, high) = interval
+        return EvaluationRecord.Value(name: name, value: value, low: low, high: high)
     }
 
     package var value: Double { evaluate(Array(0..<count)) }

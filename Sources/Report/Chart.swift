@@ -1,9 +1,9 @@
 import Foundation
 
 /// A line chart as inline SVG. Long series are shown as the mean of their bins over a pale range.
-struct Chart {
+package struct Chart {
     let title: String
-    let lines: [(name: String, points: [(x: Double, y: Double)], colour: Int)]
+    package let lines: [(name: String, points: [(x: Double, y: Double)], colour: Int)]
     private let width = 460.0
     private let height = 200.0
     private let bottom = 24.0

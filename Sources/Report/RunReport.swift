@@ -1,12 +1,13 @@
 import Foundation
+import Records
 import Support
 
 /// One self-contained page about a run, made from what stands in its folder.
 package struct RunReport {
     private let folder: String
-    private let steps: [JSON]
-    private let validation: [JSON]
-    private let results: [(name: String, json: JSON)]
+    private let steps: [StepRecord]
+    private let validation: [ValidationRecord]
+    private let results: [(name: String, record: EvaluationRecord)]
     private let recipe: String
 
     /// - Throws: `Failure(.inputMissing)` when the folder holds no run.
@@ -20,14 +21,18 @@ package struct RunReport {
         let lines = try TextLines.bytes(of: readFile(metrics)).compactMap {
             try? JSON(parsing: Data($0), path: metrics)
         }
-        steps = lines.filter { $0["loss"] != nil }
-        validation = lines.filter { $0["validation_loss"] != nil }
+        steps = lines.compactMap(StepRecord.init)
+        validation = lines.compactMap(ValidationRecord.init)
         recipe = (try? String(decoding: readFile(folder + "/recipe.yaml"), as: UTF8.self)) ?? ""
         let evals = ((try? Files.names(in: folder + "/evals")) ?? []).sorted()
         results = try evals.filter {
             $0.hasSuffix(".json") && !$0.hasSuffix(".examples.json") && !$0.contains("-step-")
-        }.map {
-            (String($0.dropLast(5)), try JSON(file: folder + "/evals/" + $0))
+        }.map { name in
+            let path = folder + "/evals/" + name
+            guard let record = EvaluationRecord(try JSON(file: path)) else {
+                throw Failure(.badData, path, "is no result of an evaluation")
+            }
+            return (String(name.dropLast(5)), record)
         }
     }
 
@@ -47,53 +52,50 @@ package struct RunReport {
         return HTML.page(title: "\(name) · Diptych", body: body)
     }
 
-    private func series(_ key: String, _ rows: [JSON]? = nil) -> [(x: Double, y: Double)] {
-        (rows ?? steps).compactMap { row in
-            guard let x = row["step"]?.number, let y = row[key]?.number else { return nil }
-            return (x, y)
-        }
-    }
-
     private var tiles: String {
         var items: [(String, String)] = []
         if let last = steps.last {
-            items.append(("\(last["step"]?.integer ?? 0)", "steps"))
-            items.append(((last["pairs_seen"]?.integer ?? 0).formatted(), "pairs seen"))
-            let speeds = steps.compactMap { $0["pairs_per_second"]?.number }.sorted()
-            if !speeds.isEmpty { items.append((String(format: "%.0f", speeds[speeds.count / 2]), "pairs/s, median")) }
-            let tail = steps.suffix(max(1, steps.count / 20)).compactMap { $0["loss"]?.number }
-            items.append(
-                (String(format: "%.3f", tail.reduce(0, +) / Double(max(1, tail.count))), "loss, last 5 % of steps"))
-            if let memory = last["peak_memory_bytes"]?.integer { items.append((formatBytes(memory), "peak memory")) }
+            items.append(("\(last.step)", "steps"))
+            items.append((last.pairsSeen.formatted(), "pairs seen"))
+            let speeds = steps.map(\.pairsPerSecond).sorted()
+            items.append((String(format: "%.0f", speeds[speeds.count / 2]), "pairs/s, median"))
+            let tail = steps.suffix(max(1, steps.count / 20)).map(\.loss)
+            items.append((String(format: "%.3f", tail.reduce(0, +) / Double(tail.count)), "loss, last 5 % of steps"))
+            items.append((formatBytes(last.peakMemoryBytes), "peak memory"))
         }
         return "<div class=\"tiles\">"
             + items.map { "<div class=\"tile\"><b>\($0.0)</b><span>\($0.1)</span></div>" }.joined() + "</div>"
     }
 
-    private var charts: String {
-        [
+    /// What is drawn; none of them is empty once a step was logged.
+    package var curves: [Chart] {
+        func series(_ value: (StepRecord) -> Double) -> [(x: Double, y: Double)] {
+            steps.map { (Double($0.step), value($0)) }
+        }
+        return [
             Chart(
                 title: "Loss (nats per image)",
-                lines: [("train", series("loss"), 0), ("validation", series("validation_loss", validation), 1)]),
-            Chart(title: "Learning rate", lines: [("rate", series("learning_rate"), 0)]),
-            Chart(title: "Logit scale", lines: [("scale", series("logit_scale"), 0)]),
-            Chart(title: "Gradient norm", lines: [("norm", series("gradient_norm"), 0)]),
-            Chart(title: "Pairs per second", lines: [("pairs/s", series("pairs_per_second"), 0)]),
-        ].filter { !$0.isEmpty }.map(\.svg).joined()
+                lines: [
+                    ("train", series(\.loss), 0), ("validation", validation.map { (Double($0.step), $0.loss) }, 1),
+                ]),
+            Chart(title: "Learning rate", lines: [("rate", series(\.learningRate), 0)]),
+            Chart(title: "Logit scale", lines: [("scale", series(\.logitScale), 0)]),
+            Chart(title: "Gradient norm", lines: [("norm", series(\.gradientNorm), 0)]),
+            Chart(title: "Pairs per second", lines: [("pairs/s", series(\.pairsPerSecond), 0)]),
+        ]
     }
+
+    private var charts: String { curves.filter { !$0.isEmpty }.map(\.svg).joined() }
 
     private var tables: String {
         guard !results.isEmpty else { return "" }
-        let rows = results.flatMap { name, json -> [String] in
-            (json["metrics"]?.object ?? [:]).sorted { Self.order($0.key) < Self.order($1.key) }.map { metric, value in
-                let number = value.number ?? 0
-                let stated = json["confidence"]?[metric]?.array?.compactMap(\.number) ?? []
-                let ends = stated.count == 2 ? stated : [number, number]
+        let rows = results.flatMap { name, record -> [String] in
+            record.values.sorted { Self.order($0.name) < Self.order($1.name) }.map { value in
                 func percent(_ share: Double) -> String { String(format: "%.1f", 100 * share) }
                 return """
-                    <tr><td>\(HTML.escape(name))</td><td>\(Self.title(metric))</td><td class="n"><b>\(percent(number))</b></td>
-                    <td class="n">\(percent(ends[0])) to \(percent(ends[1]))</td>
-                    <td><div class="bar"><i style="width:\(percent(number))%"></i><u style="left:\(percent(ends[0]))%;width:\(percent(ends[1] - ends[0]))%"></u></div></td></tr>
+                    <tr><td>\(HTML.escape(name))</td><td>\(Self.title(value.name))</td><td class="n"><b>\(percent(value.value))</b></td>
+                    <td class="n">\(percent(value.low)) to \(percent(value.high))</td>
+                    <td><div class="bar"><i style="width:\(percent(value.value))%"></i><u style="left:\(percent(value.low))%;width:\(percent(value.high - value.low))%"></u></div></td></tr>
                     """
             }
         }
@@ -117,34 +119,32 @@ package struct RunReport {
     }
 
     private var examples: String {
-        results.map { name, json in
-            guard let list = try? JSON(file: "\(folder)/evals/\(name).examples.json").array, !list.isEmpty else {
-                return ""
-            }
-            let isRetrieval = json["task"]?.string == "zeroshot_retrieval"
-            let items = list.map(isRetrieval ? retrieval : classification).joined()
-            let title = isRetrieval ? "Captions and the images found for them" : "Images and the classes found for them"
+        results.map { name, record in
+            let list = (try? JSON(file: "\(folder)/evals/\(name).examples.json").array) ?? []
+            let examples = list.compactMap(ExampleRecord.init)
+            guard let first = examples.first else { return "" }
+            let isOfPictures = first.picture != nil
+            let items = examples.map(isOfPictures ? classification : retrieval).joined()
+            let title =
+                isOfPictures ? "Images and the classes found for them" : "Captions and the images found for them"
             return
-                "<h2>\(HTML.escape(name)): \(title)</h2><div class=\"card \(isRetrieval ? "" : "cards")\">\(items)</div>"
+                "<h2>\(HTML.escape(name)): \(title)</h2><div class=\"card \(isOfPictures ? "cards" : "")\">\(items)</div>"
         }.joined()
     }
 
-    private func picture(_ json: JSON?) -> String {
-        HTML.picture(json?.string ?? "")
-    }
-
-    private func retrieval(_ example: JSON) -> String {
-        let answers = (example["answers"]?.array ?? []).map { answer in
-            "<div class=\"\(answer["right"]?.bool == true ? "right" : "")\">\(picture(answer["picture"]))\(String(format: "%.3f", answer["score"]?.number ?? 0))</div>"
+    private func retrieval(_ example: ExampleRecord) -> String {
+        let answers = example.answers.map { answer in
+            "<div class=\"\(answer.isRight ? "right" : "")\">\(HTML.picture(answer.picture ?? ""))\(String(format: "%.3f", answer.score))</div>"
         }
         return
-            "<div class=\"ask\"><q>\(HTML.escape(example["query"]?.string ?? ""))</q><div class=\"answers\">\(answers.joined())</div></div>"
+            "<div class=\"ask\"><q>\(HTML.escape(example.query))</q><div class=\"answers\">\(answers.joined())</div></div>"
     }
 
-    private func classification(_ example: JSON) -> String {
-        let answers = (example["answers"]?.array ?? []).map { answer in
-            "<li class=\"\(answer["right"]?.bool == true ? "right" : "")\">\(HTML.escape(answer["text"]?.string ?? ""))</li>"
+    private func classification(_ example: ExampleRecord) -> String {
+        let answers = example.answers.map { answer in
+            "<li class=\"\(answer.isRight ? "right" : "")\">\(HTML.escape(answer.text))</li>"
         }
-        return "<div class=\"shown\"><div>\(picture(example["picture"]))</div><ol>\(answers.joined())</ol></div>"
+        return
+            "<div class=\"shown\"><div>\(HTML.picture(example.picture ?? ""))</div><ol>\(answers.joined())</ol></div>"
     }
 }

@@ -43,10 +43,10 @@ extension Trainer {
     private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 }
 
     private var isCheckpointDue: Bool {
-        isDue(recipe.checkpointEvery) || Interruption.isRequested || state.step == steps || state.step == until
+        isDue(recipe.due.checkpointEvery) || Interruption.isRequested || state.step == steps || state.step == until
     }
 
-    private var isValidationDue: Bool { validation != nil && (isDue(recipe.validateEvery) || state.step == steps) }
+    private var isValidationDue: Bool { validation != nil && (isDue(recipe.due.validateEvery) || state.step == steps) }
 
     private var isAnythingDue: Bool {
         isCheckpointDue || isValidationDue || evaluators.contains { isDue($0.plan.every) }
@@ -86,7 +86,7 @@ extension Trainer {
 
     /// Removes checkpoints that are no longer kept; one that cannot be removed ends nothing.
     func prune() {
-        let kept = Set(run.checkpoints.suffix(recipe.keep).map(\.step) + [state.best?.step].compactMap { $0 })
+        let kept = Set(run.checkpoints.suffix(recipe.due.keep).map(\.step) + [state.best?.step].compactMap { $0 })
         for (step, path) in run.checkpoints where !kept.contains(step) {
             do { try AtomicFile.removeFolder(path) } catch { try? tell(.note("an old checkpoint stays: \(error)")) }
         }

@@ -17,18 +17,18 @@ struct RunInputs: Equatable {
 
     init(_ recipe: Recipe, _ setup: TrainingSetup, evaluations: [TaskInputs]) throws {
         parts[.data] = try Self.digests(setup.order.sources)
-        if let selection = recipe.selection { parts[.data]?[selection] = SHA256.hex(try readFile(selection)) }
-        if !recipe.fields.classes.isEmpty {
-            parts[.data]?["data.classes"] = SHA256.hex(recipe.fields.classes.joined(separator: "\n"))
-            parts[.data]?["data.templates"] = SHA256.hex(recipe.fields.templates.joined(separator: "\n"))
+        if let selection = recipe.data.selection { parts[.data]?[selection] = SHA256.hex(try readFile(selection)) }
+        if !recipe.data.fields.classes.isEmpty {
+            parts[.data]?["data.classes"] = SHA256.hex(recipe.data.fields.classes.joined(separator: "\n"))
+            parts[.data]?["data.templates"] = SHA256.hex(recipe.data.fields.templates.joined(separator: "\n"))
         }
-        if !recipe.validationShards.isEmpty {
-            parts[.validation] = try Self.digests([ShardSource(recipe.validationShards)])
+        if !recipe.due.validationShards.isEmpty {
+            parts[.validation] = try Self.digests([ShardSource(recipe.due.validationShards)])
         }
         parts[.tokenizer] = [
             recipe.tokenizer: SHA256.hex(setup.tokenizer.digest + (try TokenizerCard(recipe.tokenizer)).rules.text())
         ]
-        parts[.model] = [recipe.modelPath: SHA256.hex(recipe.modelConfig.text() + recipe.preprocess.text())]
+        parts[.model] = [recipe.model.path: SHA256.hex(recipe.model.config.text() + recipe.model.preprocess.text())]
         if !evaluations.isEmpty {
             parts[.tasks] = Dictionary(evaluations.map { ($0.task, $0.digest) }) { SHA256.hex($0 + $1) }
         }

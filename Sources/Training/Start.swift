@@ -24,11 +24,11 @@ extension TrainingSetup {
     ///
     /// - Throws: `Failure` when there is none, or it does not fit the recipe
     func start(on device: any Device) throws -> Start {
-        guard let continuation = recipe.continuation else {
+        guard let continuation = recipe.model.continuation else {
             let (model, notes) = try model(on: device)
-            return Start(model: model, optimizer: AdamW(recipe.optimizer), notes: notes)
+            return Start(model: model, optimizer: AdamW(recipe.optimizer.settings), notes: notes)
         }
-        let seed = try Checkpoint.read(continuation.checkpoint, blueprint, recipe.optimizer, on: device)
+        let seed = try Checkpoint.read(continuation.checkpoint, blueprint, recipe.optimizer.settings, on: device)
         guard seed.state.step < continuation.total else {
             throw Failure(
                 .badData, continuation.checkpoint,
@@ -46,11 +46,11 @@ extension TrainingSetup {
     ///
     /// - Parameter note: sees what a person should know
     func newest(of run: RunFolder, on device: any Device, note: (String) throws -> Void) throws -> Start? {
-        let seedStep = try recipe.continuation.map { try Checkpoint.step(of: $0.checkpoint) } ?? 0
+        let seedStep = try recipe.model.continuation.map { try Checkpoint.step(of: $0.checkpoint) } ?? 0
         var damage: [(failure: Failure, path: String)] = []
         for (step, path) in run.checkpoints.reversed() {
             do {
-                let found = try Checkpoint.read(path, blueprint, recipe.optimizer, on: device) {
+                let found = try Checkpoint.read(path, blueprint, recipe.optimizer.settings, on: device) {
                     !recipe.isFrozen($0)
                 }
                 for (_, damaged) in damage { try run.setAside(damaged) }
@@ -80,7 +80,7 @@ extension TrainingSetup {
         }
         var model: DualEncoder
         var notes: [String] = []
-        if let initial = recipe.initialModel {
+        if let initial = recipe.model.initial {
             let weights = try ModelFolder.weights(in: initial)
             model = try ModelFolder.load(blueprint, weights: weights, on: device)
             if let bias = model.logitBias?.value.scalar,
@@ -93,7 +93,7 @@ extension TrainingSetup {
         } else {
             let fresh = FreshParameters(on: device, seed: recipe.seed)
             model =
-                try recipe.textEncoder.map {
+                try recipe.model.textEncoder.map {
                     try DualEncoder(PretrainedText(fresh, SentenceFolder($0), on: device), blueprint)
                 } ?? DualEncoder(fresh, blueprint)
         }
@@ -105,8 +105,9 @@ extension TrainingSetup {
     ///
     /// - Returns: what a person should know
     private func prepare(_ model: inout DualEncoder) throws -> [String] {
-        model.recomputes = recipe.recomputes
-        for pattern in recipe.frozen where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {
+        model.recomputes = recipe.model.recomputes
+        for pattern in recipe.model.frozen
+        where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {
             throw Failure(
                 .badData, recipe.file.path, "freeze: \(pattern) matches no parameter",
                 remedy: "Names are open_clip's, such as visual.conv1.weight")
@@ -118,7 +119,7 @@ extension TrainingSetup {
                 "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
                 remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
         }
-        guard recipe.recomputes else { return [] }
+        guard recipe.model.recomputes else { return [] }
         let idle = model.towersWithoutRecomputation
         guard idle.count < 2 else {
             throw Failure(

@@ -18,7 +18,7 @@ package final class Trainer {
     let run: RunFolder
     let batches: Batcher
     let validation: ValidationLoss?
-    let evaluators: [(plan: Recipe.Evaluation, evaluator: Evaluator)]
+    let evaluators: [(plan: DuePart.Evaluation, evaluator: Evaluator)]
     var step: Step
     var state: Checkpoint
     /// The step of the last checkpoint.
@@ -46,8 +46,8 @@ package final class Trainer {
         self.recipe = recipe
         let setup = try TrainingSetup(recipe)
         (self.setup, steps) = (setup, setup.steps)
-        evaluators = try recipe.evaluations.map {
-            ($0, try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images))
+        evaluators = try recipe.due.evaluations.map {
+            ($0, try Evaluator(task: TaskFile.read($0.task), data: $0.data, images: $0.images))
         }
         validation = try ValidationLoss(recipe, setup)
         let goesOn = resume && Files.exists(path + "/recipe.yaml")
@@ -76,8 +76,8 @@ package final class Trainer {
             try observer.see(.note(lost))
         }
         observers = [
-            MetricsLog(run: run, every: recipe.logEvery),
-            try TensorBoard(folder: path, from: state.step, every: recipe.logEvery), observer,
+            MetricsLog(run: run, every: recipe.due.logEvery),
+            try TensorBoard(folder: path, from: state.step, every: recipe.due.logEvery), observer,
         ]
         batches = try Batcher(
             setup.order, setup.plan, tokenizer: setup.tokenizer, from: state.position, faults: state.faults)

@@ -23,24 +23,27 @@ package struct TrainingSetup {
 
     package init(_ recipe: Recipe) throws {
         self.recipe = recipe
-        blueprint = try Blueprint(recipe.modelConfig, path: recipe.modelPath)
+        blueprint = try Blueprint(recipe.model.config, path: recipe.model.path)
         preprocess = try Preprocess(
-            recipe.preprocess, height: blueprint.vision.height, width: blueprint.vision.width, path: recipe.file.path)
+            recipe.model.preprocess, height: blueprint.vision.height, width: blueprint.vision.width,
+            path: recipe.file.path)
         guard preprocess.height == blueprint.vision.height, preprocess.width == blueprint.vision.width else {
-            throw Failure(.badData, recipe.modelPath, "preprocess_cfg.size is not the model's image size")
+            throw Failure(.badData, recipe.model.path, "preprocess_cfg.size is not the model's image size")
         }
         tokenizer = try TokenizerCard(recipe.tokenizer).load()
-        try ModelTokenizer(folder: recipe.modelPath, blueprint: blueprint).check(tokenizer)
-        let sources = try recipe.sources.map { try ShardSource($0.shards, weight: $0.weight) }
+        try ModelTokenizer(folder: recipe.model.path, blueprint: blueprint).check(tokenizer)
+        let sources = try recipe.data.sources.map { try ShardSource($0.shards, weight: $0.weight) }
         notes = sources.flatMap(\.shards).flatMap { shard in shard.notes.map { "\(shard.path): \($0)" } }
         order = try SampleOrder(
-            sources, seed: recipe.seed, window: recipe.window,
-            samplesPerEpoch: recipe.samplesPerEpoch, selection: try recipe.selection(for: sources))
+            sources, seed: recipe.seed, window: recipe.data.window,
+            samplesPerEpoch: recipe.data.samplesPerEpoch, selection: try recipe.selection(for: sources))
         var plan = BatchPlan(
             size: recipe.batch, preprocess: preprocess, contextLength: blueprint.text.contextLength)
-        (plan.augmentation, plan.decode, plan.conversion) = (recipe.augmentation, recipe.decode, recipe.conversion)
+        (plan.augmentation, plan.decode, plan.conversion) = (
+            recipe.data.augmentation, recipe.data.decode, recipe.data.conversion
+        )
         (plan.fields, plan.threads, plan.largestFaultShare) = (
-            recipe.fields, recipe.dataThreads, recipe.largestFaultShare
+            recipe.data.fields, recipe.data.threads, recipe.data.largestFaultShare
         )
         self.plan = plan
         guard order.count >= recipe.batch else {
@@ -53,9 +56,10 @@ package struct TrainingSetup {
         case .steps(let count): steps = count
         case .epochs(let count): steps = count * (order.count / recipe.batch)
         }
-        let total = recipe.continuation?.total ?? steps
-        guard recipe.warmup < total || total == 0 else {
-            throw Failure(.badData, recipe.file.path, "schedule.warmup is \(recipe.warmup), the run has \(total) steps")
+        let total = recipe.model.continuation?.total ?? steps
+        guard recipe.optimizer.warmup < total || total == 0 else {
+            throw Failure(
+                .badData, recipe.file.path, "schedule.warmup is \(recipe.optimizer.warmup), the run has \(total) steps")
         }
     }
 
@@ -64,8 +68,8 @@ package struct TrainingSetup {
     /// - Returns: what a person should know of it
     package func checkHeldOut() throws -> [String] {
         _ = try ValidationLoss(recipe, self)
-        return try recipe.evaluations.flatMap {
-            try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images).set.notes
+        return try recipe.due.evaluations.flatMap {
+            try Evaluator(task: TaskFile.read($0.task), data: $0.data, images: $0.images).set.notes
         }
     }
 }
@@ -75,7 +79,7 @@ extension Recipe {
     ///
     /// - Throws: `Failure(.badData)` when the selection was made for other data.
     func selection(for sources: [ShardSource]) throws -> SampleSelection? {
-        guard let path = selection else { return nil }
+        guard let path = data.selection else { return nil }
         let selection = try SampleSelection(file: path)
         guard selection.data == SampleSelection.digest(of: sources) else {
             throw Failure(
@@ -88,20 +92,17 @@ extension Recipe {
     /// The learning rate of a step, counted from 0, of a run of `steps`. A continuation goes through the rest of
     /// the other run's schedule at its own pace.
     func rate(at step: Int, of steps: Int, from start: Int) -> Double {
-        guard let continuation else {
-            return schedule.rate(at: Double(step), base: rate, warmup: warmup, total: steps)
+        guard let continuation = model.continuation else {
+            return optimizer.schedule.rate(
+                at: Double(step), base: optimizer.rate, warmup: optimizer.warmup, total: steps)
         }
         let place = Double(start) + Double(step) * Double(continuation.total - start) / Double(steps)
-        return schedule.rate(at: place, base: rate, warmup: warmup, total: continuation.total)
+        return optimizer.schedule.rate(
+            at: place, base: optimizer.rate, warmup: optimizer.warmup, total: continuation.total)
     }
 
     /// What a step does besides its task.
     package var stepSettings: StepSettings {
-        StepSettings(clip: clip, chunk: chunk) { [frozen] name in frozen.contains { fnmatch($0, name, 0) == 0 } }
-    }
-
-    /// - Throws: `Failure(.usage)` naming the keys that differ from the run's own recipe.
-    func requireSame(as path: String) throws {
-        try file.requireSame(as: path, except: ["about"])
+        StepSettings(clip: optimizer.clip, chunk: chunk) { [model] in model.isFrozen($0) }
     }
 }

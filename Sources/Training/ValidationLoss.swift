@@ -19,9 +19,9 @@ struct ValidationLoss {
     ///
     /// - Throws: `Failure(.badData)` for fewer than two pairs, whose loss says nothing
     init?(_ recipe: Recipe, _ setup: TrainingSetup) throws {
-        guard !recipe.validationShards.isEmpty else { return nil }
-        order = try SampleOrder([try ShardSource(recipe.validationShards)], seed: recipe.seed)
-        place = recipe.validationShards.joined(separator: ", ")
+        guard !recipe.due.validationShards.isEmpty else { return nil }
+        order = try SampleOrder([try ShardSource(recipe.due.validationShards)], seed: recipe.seed)
+        place = recipe.due.validationShards.joined(separator: ", ")
         guard order.count >= 2 else { throw Self.tooFew(order.count, place) }
         var plan = setup.plan
         plan.augmentation = nil

@@ -168,8 +168,8 @@ import Tokenization
                 ],
             ]
             try AtomicFile.write(json.text(), to: folder + "/captions.json")
-            let task = try EvaluationTask(Places.project + "/Evals/tasks/coco5k.yaml")
-            let set = try EvaluationSet(folder + "/captions.json", images: folder, task: task)
+            let task = try TaskFile.read(Places.project + "/Evals/tasks/coco5k.yaml")
+            let set = try EvaluationSet(folder + "/captions.json", images: folder, task.request)
             #expect(set.items.map(\.key) == ["b", "a"])
             #expect(set.items.map(\.captions) == [["first", "second"], ["third"]])
             let failure = #expect(throws: Failure.self) { try set.items[0].image() }

@@ -8,11 +8,11 @@ import Testing
 @Suite struct EvaluationSetTests {
     private let picture = PixelImage(width: 8, height: 8, pixels: [UInt8](repeating: 90, count: 192))
 
-    private func task(_ folder: String, _ lines: String...) throws -> EvaluationTask {
+    private func task(_ folder: String, _ lines: String...) throws -> any EvaluationTask {
         try AtomicFile.write(
             (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(separator: "\n"),
             to: folder + "/task.yaml")
-        return try EvaluationTask(folder + "/task.yaml")
+        return try TaskFile.read(folder + "/task.yaml")
     }
 
     @Test("Labels by an image's number make sets of classes, and images without any are left out and counted")
@@ -24,10 +24,10 @@ import Testing
                 try AtomicFile.write(picture.jpeg(), to: "\(folder)/val/ILSVRC2012_val_0000000\(number).JPEG")
             }
             let task = try task(folder, "classnames: [a, b, c]", "labels: labels.json")
-            let set = try EvaluationSet(folder + "/val", task: task)
+            let set = try EvaluationSet(folder + "/val", task.request)
             #expect(set.items.map(\.classes) == [[2, 0], [1]] && set.skipped == 1)
             try AtomicFile.write(picture.jpeg(), to: folder + "/val/odd.jpg")
-            let failure = #expect(throws: Failure.self) { try EvaluationSet(folder + "/val", task: task) }
+            let failure = #expect(throws: Failure.self) { try EvaluationSet(folder + "/val", task.request) }
             #expect(failure?.problem.contains("odd does not end in a number") == true)
         }
     }
@@ -49,7 +49,7 @@ import Testing
                     (["name: t", "task: zeroshot_classification", "templates: [\"a {}\"]"] + lines).joined(
                         separator: "\n"),
                     to: folder + "/task.yaml")
-                let set = try EvaluationSet(folder + "/data", task: EvaluationTask(folder + "/task.yaml"))
+                let set = try EvaluationSet(folder + "/data", TaskFile.read(folder + "/task.yaml").request)
                 return (set.items.flatMap(\.classes), set.notes.joined(separator: "\n"))
             }
             let animals = "classnames: [polar bear, cat, dog]"
@@ -78,12 +78,12 @@ import Testing
             try pictures(
                 ["d/a/1.jpg", "d/a/sub/deep/2.PNG", "d/b/3.gif", "d/loose.jpg", "d/a/._1.jpg", "d/a/n.txt"], in: folder)
             let task = try task(folder, "classnames: [a, b]")
-            let set = try EvaluationSet(folder + "/d", task: task)
+            let set = try EvaluationSet(folder + "/d", task.request)
             #expect(set.items.map(\.key) == ["a/1", "a/sub/deep/2", "b/3"])
             #expect(set.notes.contains { $0.contains("1 images that stand in no class folder") })
             #expect(set.notes.contains { $0.hasSuffix("1 x .txt") })
             try Files.remove(folder + "/d/b/3.gif")
-            let empty = #expect(throws: Failure.self) { try EvaluationSet(folder + "/d", task: task) }
+            let empty = #expect(throws: Failure.self) { try EvaluationSet(folder + "/d", task.request) }
             #expect(empty?.problem == "class folders without an image: b")
         }
     }
@@ -100,7 +100,7 @@ import Testing
     func subset() throws {
         try Places.withFolder { folder in
             let task = try task(folder, "classnames: [a, b, c, d]", "class_indices: [\"3\", \"1\"]")
-            #expect(task.classNames == ["d", "b"])
+            #expect(task.protocolParts.classNames == ["d", "b"])
             let failure = #expect(throws: Failure.self) {
                 try self.task(folder, "classnames: [a, b]", "class_indices: [\"2\"]")
             }

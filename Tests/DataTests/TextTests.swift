@@ -27,9 +27,11 @@ import Tokenization
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }
         #expect(names.count >= 24)
         for name in names {
-            let task = try EvaluationTask("\(folder)/\(name)")
+            let task = try TaskFile.read("\(folder)/\(name)")
             #expect(task.name + ".yaml" == name)
-            #expect(task.kind == .retrieval || task.classNames.count > 1 && !task.templates.isEmpty, "\(name)")
+            #expect(
+                task is ZeroShotRetrieval
+                    || task.protocolParts.classNames.count > 1 && !task.protocolParts.templates.isEmpty, "\(name)")
         }
     }
 

@@ -34,11 +34,13 @@ struct BenchFeed: DiptychCommand {
         let setup = try TrainingSetup(recipe)
         let device = try options.machine.device()
         var training = Step(
-            .contrastive(try setup.model(on: device).model, recipe.objective), AdamW(recipe.optimizer),
+            .contrastive(try setup.model(on: device).model, recipe.objective), AdamW(recipe.optimizer.settings),
             recipe.stepSettings)
         func step(_ batch: Batch) {
-            _ = training(batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: device), rate: recipe.rate)
-                .wait()
+            _ = training(
+                batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: device), rate: recipe.optimizer.rate
+            )
+            .wait()
         }
         var (fromShards, fromMemory, waited) = ([Double](), [Double](), 0.0)
         var position = DataPosition()

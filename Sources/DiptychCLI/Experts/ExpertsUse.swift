@@ -41,12 +41,10 @@ struct ExpertsRoute: DiptychCommand {
         let names: [String]
         let groups: [[String]]
         if let task {
-            let task = try EvaluationTask(task)
-            guard task.kind == .classification else {
-                throw Failure(.usage, self.task!, "is a retrieval task", remedy: "Give its captions with --texts")
+            guard let found = try TaskFile.read(task) as? ZeroShotClassification else {
+                throw Failure(.usage, task, "is no classification task", remedy: "Give its captions with --texts")
             }
-            names = task.classNames
-            groups = names.map { name in task.templates.map { $0.replacingOccurrences(of: "{}", with: name) } }
+            (names, groups) = (found.classes.names, found.prompts)
         } else {
             names = try TextLines.read(texts ?? "").filter { !$0.isEmpty }
             groups = names.map { [$0] }
@@ -110,13 +108,13 @@ struct ExpertsEval: DiptychCommand {
             throw Failure(.inputMissing, folder, "is no experts folder: it has no experts.yaml")
         }
         let tasks: [(task: String, data: String, images: String?)] =
-            try task.map { [(task: $0, data: data!, images: images)] }
+            try task.map { [(task: $0, data: data ?? "", images: images)] }
             ?? ExpertsRecipe(folder + "/recipe.yaml").evaluations.map { ($0.task, $0.data, $0.images) }
         guard !tasks.isEmpty else {
             throw Failure(.usage, folder, "its recipe names no evaluations", remedy: "Give --task and --data")
         }
         let evaluators = try tasks.map {
-            try Evaluator(task: EvaluationTask($0.task), data: $0.data, images: $0.images)
+            try Evaluator(task: TaskFile.read($0.task), data: $0.data, images: $0.images)
         }
         let models = try Ensemble(folder, ensemble.options, on: machine.device())
         (models.notes + evaluators.flatMap(\.set.notes)).forEach(say)
@@ -125,13 +123,14 @@ struct ExpertsEval: DiptychCommand {
         for evaluator in evaluators {
             let result = try evaluator.shown(models, audit: true)
             // The same task on several sets is numbered.
-            names[result.dataset, default: 0] += 1
-            let turn = names[result.dataset]! > 1 ? "-\(names[result.dataset]!)" : ""
-            let path = "\(folder)/evals/\(result.dataset)\(turn)"
-            try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
+            let record = result.record
+            let turn = names[record.dataset, default: 0] + 1
+            names[record.dataset] = turn
+            let path = "\(folder)/evals/\(record.dataset)" + (turn > 1 ? "-\(turn)" : "")
+            try AtomicFile.write(record.json.text(indent: 2) + "\n", to: path + ".json")
             try AtomicFile.write(result.answerLines, to: path + ".answers.jsonl")
-            try answer("\(result.dataset): \(result.samples) samples, protocol \(result.protocolHash), 95 % intervals")
-            for line in result.lines + (result.experts?.lines ?? []) { try answer(line) }
+            try answer("\(record.dataset): \(record.samples) samples, protocol \(record.protocolHash), 95 % intervals")
+            for line in result.lines + (record.experts?.lines ?? []) { try answer(line) }
         }
         try answer("report: \(try ExpertsReport(folder).write())")
     }

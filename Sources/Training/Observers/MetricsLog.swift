@@ -14,7 +14,7 @@ struct MetricsLog: RunObserver {
         case .validation(let record): try run.log(record.json)
         case .evaluation(let result, let task, let step, let isFinal):
             let path = run.path + "/evals/\(task)" + (isFinal ? "" : "-step-\(step)")
-            try AtomicFile.write(result.json.text(indent: 2) + "\n", to: path + ".json")
+            try AtomicFile.write(result.record.json.text(indent: 2) + "\n", to: path + ".json")
             guard isFinal else { return }
             try AtomicFile.write(JSON.array(result.examples.map(\.json)).text(), to: path + ".examples.json")
         case .note: break

@@ -32,7 +32,7 @@ final class TensorBoard: RunObserver {
             if record.step % every == 0 || record.step == record.steps { try log(record.scalars, step: record.step) }
         case .validation(let record): try log(record.scalars, step: record.step)
         case .evaluation(let result, let task, let step, _):
-            try log(result.values.map { ("\(task)/\($0.name)", $0.value) }, step: step)
+            try log(result.record.values.map { ("\(task)/\($0.name)", $0.value) }, step: step)
         case .note: break
         }
     }

@@ -135,13 +135,13 @@ enum Readers {
             _ = try? ExpertsRecipe(path)
             let recipe = try Recipe(path)
             _ = recipe.isFrozen("visual.conv1.weight")
-            for pattern in recipe.sources.flatMap(\.shards) { _ = try? expandShards(pattern) }
+            for pattern in recipe.data.sources.flatMap(\.shards) { _ = try? expandShards(pattern) }
         }
     }
 
     private static func task(_ scratch: Scratch) throws -> (Data) throws -> Void {
         try scratch.put(Data(#"{"list": ["red", "blue"], "other": [1, null]}"#.utf8), "names.json")
-        return { data in _ = try EvaluationTask(scratch.put(data, "task.yaml")).contents.text() }
+        return { data in _ = try TaskFile.read(scratch.put(data, "task.yaml")).contents.text() }
     }
 
     // MARK: Models
