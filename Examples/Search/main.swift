@@ -8,23 +8,18 @@ guard words.count == 4 else {
     print("usage: search MODEL FOLDER SENTENCE")
     exit(64)
 }
-let folder = words[2]
 do {
-    let model = try Model(words[1], on: CPUDevice())
-    let names = try Files.names(in: folder).filter { $0.hasSuffix(".jpg") }
-    guard !names.isEmpty else { throw Failure(.inputMissing, folder, "holds no .jpg images") }
-    let images = try model.encode(images: names.count) { index in  // [N,E]
-        try PixelImage(decoding: readFile(folder + "/" + names[index]))
+    let encoder = try Encoder(words[1])
+    let names = try FileManager.default.contentsOfDirectory(atPath: words[2]).filter { $0.hasSuffix(".jpg") }.sorted()
+    guard !names.isEmpty else {
+        print("search: \(words[2]) holds no .jpg images")
+        exit(66)
     }
-    let query = try model.encode(texts: [words[3]])  // [1,E]
-    let width = query.count
-    let scores = names.indices.map { row in
-        (0..<width).reduce(Float(0)) { $0 + images[row * width + $1] * query[$1] }
-    }
-    for row in names.indices.sorted(by: { scores[$0] > scores[$1] }).prefix(5) {
-        print(scores[row], names[row].shownName)
-    }
+    let images = try encoder.encode(imageFiles: names.map { words[2] + "/" + $0 })
+    let query = try encoder.encode(texts: [words[3]])
+    let scores = names.indices.map { images.cosine($0, query, 0) }
+    for row in names.indices.sorted(by: { scores[$0] > scores[$1] }).prefix(5) { print(scores[row], names[row]) }
 } catch {
-    Console.tell("search: \(error)\n")
-    exit((error as? Failure)?.kind.rawValue ?? 65)
+    FileHandle.standardError.write(Data("search: \(error)\n".utf8))
+    exit(65)
 }

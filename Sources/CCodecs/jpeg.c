@@ -79,103 +79,140 @@ static void split_row(const uint8_t *in, uint8_t *out, uint8_t *black, int width
     }
 }
 
+// What a decode holds; all of it goes when libjpeg jumps out.
+typedef struct {
+    struct jpeg_decompress_struct info;
+    uint8_t *pixels;
+    uint8_t *row;
+    uint8_t *black;
+} decoding;
+
+static int give_up(decoding *d, int code) {
+    jpeg_destroy_decompress(&d->info);
+    free(d->pixels);
+    free(d->row);
+    free(d->black);
+    return code;
+}
+
+static void choose_form(struct jpeg_decompress_struct *info, int shortest) {
+    if (info->num_components == 4) info->out_color_space = JCS_CMYK;
+    else info->out_color_space = info->num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
+    if (shortest > 0) {
+        // Halves, quarters and eighths have vectorised transforms; other eighths are slower than the whole.
+        JDIMENSION side = info->image_width < info->image_height ? info->image_width : info->image_height;
+        for (info->scale_denom = 8; info->scale_denom > 1 && side / info->scale_denom < (JDIMENSION)shortest;)
+            info->scale_denom /= 2;
+        info->dct_method = JDCT_FASTEST;
+        info->do_fancy_upsampling = FALSE;
+    }
+}
+
+// The part that is asked for; libjpeg widens it to whole blocks on the left, by inset bytes.
+static cc_box choose_part(struct jpeg_decompress_struct *info, cc_choose choose, void *context, cc_image *image,
+                          size_t *inset) {
+    cc_box part = {0, 0, (int)info->output_width, (int)info->output_height};
+    *inset = 0;
+    if (choose && info->output_components == 3) {
+        choose(context, part.width, part.height, &part);
+        JDIMENSION left = (JDIMENSION)part.left, width = (JDIMENSION)part.width;
+        jpeg_crop_scanline(info, &left, &width);
+        *inset = ((size_t)part.left - left) * 3;
+        if (part.top > 0) jpeg_skip_scanlines(info, (JDIMENSION)part.top);
+        image->is_part = 1;
+    }
+    return part;
+}
+
+static void read_rows(decoding *d, JDIMENSION top, JDIMENSION height) {
+    struct jpeg_decompress_struct *info = &d->info;
+    const size_t stride = (size_t)info->output_width * 3;
+    while (info->output_scanline < top + height) {
+        uint8_t *out = d->pixels + stride * (info->output_scanline - top);
+        if (info->output_components == 3) {
+            uint8_t *lines[16];  // the quicker upsampling makes two at a time, and would copy the second if asked for one
+            JDIMENSION left = top + height - info->output_scanline, some = left < 16 ? left : 16;
+            for (JDIMENSION i = 0; i < some; i++) lines[i] = out + stride * i;
+            jpeg_read_scanlines(info, lines, some);
+        } else {
+            uint8_t *line = d->row;
+            jpeg_read_scanlines(info, &line, 1);
+            split_row(d->row, out,
+                      d->black ? d->black + (size_t)info->output_width * (info->output_scanline - 1) : NULL,
+                      (int)info->output_width, info->output_components);
+        }
+    }
+}
+
+// Pixels without the inset go to the image, which owns them then.
+static void hand_over(decoding *d, cc_box part, size_t inset, int as_opened, cc_image *image) {
+    const size_t stride = (size_t)d->info.output_width * 3, width = (size_t)part.width * 3;
+    image->width = part.width;
+    image->height = part.height;
+    if (stride != width)
+        for (size_t y = 0; y < (size_t)part.height; y++)
+            memmove(d->pixels + y * width, d->pixels + y * stride + inset, width);
+    image->pixels = d->pixels;
+    d->pixels = NULL;
+    if (d->black && as_opened) {
+        image->kind = CC_CMYK;
+        image->extra = d->black;
+        d->black = NULL;
+    } else if (d->black) {
+        cc_cmyk_to_rgb(image->pixels, d->black, (size_t)image->width * (size_t)image->height, image->pixels);
+    }
+}
+
 int cc_decode_jpeg(const uint8_t *bytes, size_t count, int64_t limit, int shortest, int as_opened, cc_choose choose,
                    void *context, cc_image *image) {
-    struct jpeg_decompress_struct info;
+    // In memory, not in registers: what a jump out of libjpeg finds.
+    decoding *d = calloc(1, sizeof *d);
+    if (!d) return CC_MEMORY;
     error_state state;
-    uint8_t *volatile pixels = NULL;
-    uint8_t *volatile row = NULL;
-    uint8_t *volatile black = NULL;
-    info.err = jpeg_std_error(&state.base);
+    d->info.err = jpeg_std_error(&state.base);
     state.base.error_exit = on_error;
     state.base.output_message = on_message;
     state.code = CC_DAMAGED;
     state.message = image->message;
     image->pixels = image->extra = NULL;
     image->kind = CC_RGB;
-    if (setjmp(state.escape)) {
-        jpeg_destroy_decompress(&info);
-        free(pixels);
-        free(row);
-        free(black);
-        return state.code;
-    }
-    jpeg_create_decompress(&info);
     struct jpeg_progress_mgr progress = {.progress_monitor = on_progress};
-    info.progress = &progress;
-    jpeg_mem_src(&info, bytes, (unsigned long)count);
-    info.src->fill_input_buffer = at_end;
-    jpeg_read_header(&info, TRUE);
-    if (cc_check(image, info.image_width, info.image_height, limit, count) != CC_OK) {
-        jpeg_destroy_decompress(&info);
-        return CC_TOO_LARGE;
+    int code = CC_OK;
+    if (setjmp(state.escape)) {
+        code = give_up(d, state.code);
+        free(d);
+        return code;
     }
-    cc_admit(image, (int64_t)info.image_width * info.image_height);
-    if (info.num_components == 4) info.out_color_space = JCS_CMYK;
-    else info.out_color_space = info.num_components == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    if (shortest > 0) {
-        // Halves, quarters and eighths have vectorised transforms; other eighths are slower than the whole.
-        JDIMENSION side = info.image_width < info.image_height ? info.image_width : info.image_height;
-        for (info.scale_denom = 8; info.scale_denom > 1 && side / info.scale_denom < (JDIMENSION)shortest;)
-            info.scale_denom /= 2;
-        info.dct_method = JDCT_FASTEST;
-        info.do_fancy_upsampling = FALSE;
+    struct jpeg_decompress_struct *info = &d->info;
+    jpeg_create_decompress(info);
+    info->progress = &progress;
+    jpeg_mem_src(info, bytes, (unsigned long)count);
+    info->src->fill_input_buffer = at_end;
+    jpeg_read_header(info, TRUE);
+    if (cc_check(image, info->image_width, info->image_height, limit, count) != CC_OK) {
+        code = give_up(d, CC_TOO_LARGE);
+        free(d);
+        return code;
     }
-    jpeg_start_decompress(&info);
-    // The part; libjpeg widens it to whole blocks on the left.
-    cc_box part = {0, 0, (int)info.output_width, (int)info.output_height};
-    size_t inset = 0;
-    if (choose && info.output_components == 3) {
-        choose(context, part.width, part.height, &part);
-        JDIMENSION left = (JDIMENSION)part.left, width = (JDIMENSION)part.width;
-        jpeg_crop_scanline(&info, &left, &width);
-        inset = ((size_t)part.left - left) * 3;
-        if (part.top > 0) jpeg_skip_scanlines(&info, (JDIMENSION)part.top);
-        image->is_part = 1;
+    cc_admit(image, (int64_t)info->image_width * info->image_height);
+    choose_form(info, shortest);
+    jpeg_start_decompress(info);
+    size_t inset;
+    cc_box part = choose_part(info, choose, context, image, &inset);
+    d->pixels = malloc((size_t)info->output_width * 3 * (size_t)part.height);
+    d->row = malloc((size_t)info->output_width * 4);
+    if (info->num_components == 4) d->black = malloc((size_t)info->output_width * (size_t)part.height);
+    if (!d->pixels || !d->row || (info->num_components == 4 && !d->black)) {
+        code = give_up(d, CC_MEMORY);
+        free(d);
+        return code;
     }
-    const JDIMENSION top = (JDIMENSION)part.top, height = (JDIMENSION)part.height;
-    size_t stride = (size_t)info.output_width * 3;
-    pixels = malloc(stride * height);
-    row = malloc((size_t)info.output_width * 4);
-    if (info.num_components == 4) black = malloc((size_t)info.output_width * height);
-    if (!pixels || !row || (info.num_components == 4 && !black)) {
-        jpeg_destroy_decompress(&info);
-        free(pixels);
-        free(row);
-        free(black);
-        return CC_MEMORY;
-    }
-    while (info.output_scanline < top + height) {
-        uint8_t *out = pixels + stride * (info.output_scanline - top);
-        if (info.output_components == 3) {
-            uint8_t *lines[16];  // the quicker upsampling makes two at a time, and would copy the second if asked for one
-            JDIMENSION left = top + height - info.output_scanline, some = left < 16 ? left : 16;
-            for (JDIMENSION i = 0; i < some; i++) lines[i] = out + stride * i;
-            jpeg_read_scanlines(&info, lines, some);
-        } else {
-            uint8_t *line = row;
-            jpeg_read_scanlines(&info, &line, 1);
-            split_row(row, out, black ? black + (size_t)info.output_width * (info.output_scanline - 1) : NULL,
-                      (int)info.output_width, info.output_components);
-        }
-    }
-    image->width = part.width;
-    image->height = part.height;
-    if (stride != (size_t)part.width * 3)
-        for (JDIMENSION y = 0; y < height; y++)
-            memmove(pixels + y * (size_t)part.width * 3, pixels + y * stride + inset, (size_t)part.width * 3);
-    if (info.output_scanline == info.output_height) jpeg_finish_decompress(&info);
-    jpeg_destroy_decompress(&info);
-    free(row);
-    image->pixels = pixels;
-    if (black && as_opened) {
-        image->kind = CC_CMYK;
-        image->extra = black;
-    } else if (black) {
-        cc_cmyk_to_rgb(pixels, black, (size_t)image->width * (size_t)image->height, pixels);
-        free(black);
-    }
-    return CC_OK;
+    read_rows(d, (JDIMENSION)part.top, (JDIMENSION)part.height);
+    if (info->output_scanline == info->output_height) jpeg_finish_decompress(info);
+    hand_over(d, part, inset, as_opened, image);
+    code = give_up(d, CC_OK);
+    free(d);
+    return code;
 }
 
 int cc_encode_jpeg(const uint8_t *rgb, int width, int height, int quality, uint8_t **out, size_t *count) {

@@ -31,11 +31,11 @@ extension Doctor {
                 for (key, tensor) in [
                     ("grad_image_features", images), ("grad_text_features", texts), ("grad_log_scale", logScale),
                 ] {
-                    gradients.compare(prefix + key, try file.floats(prefix + key), tensor.gradient!.floats)
+                    gradients.compare(prefix + key, try file.floats(prefix + key), tensor.gradient?.floats ?? [])
                 }
                 if objective == .sigmoid {
                     gradients.compare(
-                        prefix + "grad_bias", try file.floats(prefix + "grad_bias"), bias.gradient!.floats)
+                        prefix + "grad_bias", try file.floats(prefix + "grad_bias"), bias.gradient?.floats ?? [])
                 }
                 gradients.compare(
                     prefix + "grad_scale", try file.floats(prefix + "grad_scale"),

@@ -126,7 +126,7 @@ struct ConfigReader {
         }
         guard has("act_kwargs") else { return quickGELU ? .quickGELU : .gelu }
         let kwargs = try ConfigReader(
-            members["act_kwargs"]!, path: path, section: section + ".act_kwargs", known: ["approximate"])
+            members["act_kwargs"] ?? .null, path: path, section: section + ".act_kwargs", known: ["approximate"])
         if quickGELU { throw wrong("act_kwargs", "cannot be combined with quick_gelu") }
         return try kwargs.choice("approximate", default: "none", ["none": .gelu, "tanh": .geluTanh])
     }
@@ -134,7 +134,7 @@ struct ConfigReader {
     func epsilon(default fallback: Double) throws -> Float {
         guard has("norm_kwargs") else { return Float(fallback) }
         let kwargs = try ConfigReader(
-            members["norm_kwargs"]!, path: path, section: section + ".norm_kwargs", known: ["eps"])
+            members["norm_kwargs"] ?? .null, path: path, section: section + ".norm_kwargs", known: ["eps"])
         return Float(try kwargs.number("eps", default: fallback))
     }
 }

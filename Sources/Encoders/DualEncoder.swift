@@ -74,7 +74,9 @@ package struct DualEncoder: Module {
             guard parameter.role != .counter else { return }
             var sums = [Double](repeating: 0, count: parameter.value.count)
             for state in states {
-                for (index, value) in state[parameter.name]!.floats.enumerated() { sums[index] += Double(value) }
+                for (index, value) in (state[parameter.name]?.floats ?? []).enumerated() {
+                    sums[index] += Double(value)
+                }
             }
             parameter.value = parameter.value.device.tensor(
                 sums.map { Float($0 / Double(models.count)) }, shape: parameter.value.shape)

@@ -47,7 +47,7 @@ struct ClassFolders {
             )
         } else if folders.count == count, let found = Self.whole(numbers), Set(found).count == count {
             let order = found.sorted()
-            classes = found.map { number in order.firstIndex(of: number)! }
+            classes = found.map { number in order.firstIndex(of: number) ?? 0 }
             note = "class folders are paired with classes by the order of their numbers"
         } else {
             // Some agree: pairing the others by position would be wrong without a word.

@@ -32,7 +32,7 @@ package enum Classification {
                 var found: [Int] = []
                 for c in 0..<classes {
                     let score = scores[first + c]
-                    guard found.count < k || score > scores[first + found.last!] else { continue }
+                    guard found.count < k || score > scores[first + found[k - 1]] else { continue }
                     let place = found.firstIndex { scores[first + $0] < score } ?? found.count
                     found.insert(c, at: place)
                     if found.count > k { found.removeLast() }
@@ -80,7 +80,7 @@ package enum Classification {
     package static func metrics(top: [[Int]], targets: [[Int]], classes: Int) -> [Metric] {
         let hits = hits(top: top, targets: targets, classes: classes)
         var metrics = (classes >= 5 ? ["acc1", "acc5"] : ["acc1"]).map { name in
-            Metric.mean(name, hits.map { $0[name]! })
+            Metric.mean(name, hits.map { $0[name] ?? 0 })
         }
         guard targets.allSatisfy({ $0.count == 1 }) else { return metrics }
         let isRight = hits.map { $0["acc1"] == 1 }

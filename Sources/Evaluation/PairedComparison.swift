@@ -46,8 +46,8 @@ package struct PairedComparison: Sendable {
         values = names.map { name in
             var sums = [(difference: Double, count: Int)](repeating: (0, 0), count: images)
             for (left, right) in rows {
-                let place = places[left.key]!
-                sums[place].difference += right.hits[name]! - left.hits[name]!
+                guard let place = places[left.key] else { continue }
+                sums[place].difference += (right.hits[name] ?? 0) - (left.hits[name] ?? 0)
                 sums[place].count += 1
             }
             let metric = Metric(name, count: images) { [sums] sample in
@@ -55,7 +55,7 @@ package struct PairedComparison: Sendable {
                 return sum / Double(max(1, number))
             }
             func mean(_ rows: [(key: String, hits: [String: Double])]) -> Double {
-                rows.reduce(0) { $0 + $1.hits[name]! } / Double(rows.count)
+                rows.reduce(0) { $0 + ($1.hits[name] ?? 0) } / Double(rows.count)
             }
             let (low, high) = metric.interval
             return Value(

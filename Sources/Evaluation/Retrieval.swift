@@ -30,7 +30,7 @@ package enum Retrieval {
         for start in stride(from: 0, to: m, by: tile) {
             let range = start..<min(m, start + tile)
             withoutTape { matmul(texts.slice(range), images, transposeB: true) }.withFloats { scores in  // [tile,N]
-                nonisolated(unsafe) let scores = scores.baseAddress!
+                nonisolated(unsafe) let scores = scores.start
                 textRanks.withUnsafeMutableBufferPointer { ranks in
                     nonisolated(unsafe) let ranks = ranks
                     inParallel(range.count) { ranks[start + $0] = ahead(of: owner[start + $0], in: scores + $0 * n, n) }
@@ -110,7 +110,7 @@ package enum Retrieval {
                 var i = range.lowerBound
                 while i + 8 <= range.upperBound {
                     let scores = UnsafeRawPointer(row + i).loadUnaligned(as: SIMD8<Float>.self)
-                    let limits = UnsafeRawPointer(thresholds.baseAddress! + i).loadUnaligned(as: SIMD8<Float>.self)
+                    let limits = UnsafeRawPointer(thresholds.start + i).loadUnaligned(as: SIMD8<Float>.self)
                     above = above .| (scores .> limits)
                     i += 8
                 }

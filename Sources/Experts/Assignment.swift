@@ -21,7 +21,7 @@ package struct Assignment: Sendable {
         // A block at a time: the rows of a large set are never held together.
         for start in stride(from: 0, to: named.count, by: 8192) {
             let block = named[start..<min(named.count, start + 8192)]
-            let rows = try embedder.embed(block.map { captions[$0]! }) { progress(start + $0) }
+            let rows = try embedder.embed(block.compactMap { captions[$0] }) { progress(start + $0) }
             let nearest = KMeans.nearest(rows, clusters.fine, width: clusters.width, on: device)
             for (sample, found) in zip(block, nearest) { fine[sample] = Int32(found.centre) }
         }

@@ -1,3 +1,5 @@
+import Support
+
 /// Points dealt out to centres of equal size, the sum of values as large as it gets within (points x epsilon). Where the
 /// sizes cannot be equal, the points left over are dealt to their nearest centres afterwards, without that promise.
 ///
@@ -13,7 +15,7 @@ package enum Auction {
         precondition(count >= centres, "\(count) points cannot fill \(centres) centres")
         guard centres > 1 else { return [Int](repeating: 0, count: count) }
         let (size, rest) = count.quotientAndRemainder(dividingBy: centres)
-        let (low, high) = (values.min()!, values.max()!)
+        let (low, high) = (values.min() ?? 0, values.max() ?? 0)
         let epsilon = max(1e-4, (high - low) / 50)
         // The points left over stay, for now, in a place of their own that is as good as their best centre.
         var capacity = [Int](repeating: size, count: centres)
@@ -23,7 +25,7 @@ package enum Auction {
         var waiting = Array((0..<count).reversed())
         values.withUnsafeBufferPointer { values in
             while let point = waiting.popLast() {
-                let row = values.baseAddress! + point * centres
+                let row = values.start + point * centres
                 var (best, bestGain, second, worth) = (-1, -Float.infinity, -Float.infinity, -Float.infinity)
                 for c in 0..<centres {
                     worth = max(worth, row[c])
@@ -54,9 +56,10 @@ package enum Auction {
         var isFree = [Bool](repeating: true, count: centres)
         for point in 0..<count where choice[point] == centres {
             let row = values[point * centres..<(point + 1) * centres]
-            let best = (0..<centres).filter { isFree[$0] }.max {
-                row[row.startIndex + $0] < row[row.startIndex + $1]
-            }!
+            let best =
+                (0..<centres).filter { isFree[$0] }.max {
+                    row[row.startIndex + $0] < row[row.startIndex + $1]
+                } ?? 0
             choice[point] = best
             isFree[best] = false
         }

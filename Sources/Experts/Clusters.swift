@@ -34,10 +34,9 @@ package struct Clusters: Sendable {
         _ points: [Float], embedder: EmbedderCard, fine: KMeans, experts: Int, on device: any Device
     ) throws -> (clusters: Clusters, fine: KMeans.Fit) {
         let fitted = try fine.fit(points, width: embedder.width, on: device)
-        let coarse = try KMeans(
-            clusters: experts, balance: fine.balance, start: fine.start, iterations: 100, restarts: fine.restarts,
-            chunk: fine.clusters, epsilon: fine.epsilon, seed: fine.seed
-        ).fit(fitted.centres, width: embedder.width, on: device)
+        var rule = fine
+        (rule.clusters, rule.iterations, rule.chunk) = (experts, 100, fine.clusters)
+        let coarse = try rule.fit(fitted.centres, width: embedder.width, on: device)
         let nearest = KMeans.nearest(fitted.centres, coarse.centres, width: embedder.width, on: device)
         return (
             Clusters(
@@ -156,7 +155,7 @@ package struct Clusters: Sendable {
             var here: [String: Int] = [:]
             for caption in captions { for word in words[caption] { here[word, default: 0] += 1 } }
             let scored = here.filter { $0.value > 1 || captions.count < 4 }.map { word, found in
-                let lift = Double(found) / Double(captions.count) * Double(words.count) / Double(everywhere[word]!)
+                let lift = Double(found) / Double(captions.count) * Double(words.count) / Double(everywhere[word] ?? 1)
                 return (word: word, lift: lift, score: Double(found) * log(lift))
             }.filter { $0.lift > 1.3 }
             return scored.sorted { ($1.score, $0.word) < ($0.score, $1.word) }.prefix(count).map(\.word)

@@ -57,15 +57,15 @@ package struct ExpertsRecipe {
             try kind.integer("width", default: 64, in: 1...4096)
         )
         sample = try clusters.integer("sample", default: 100_000, in: 1...largestCount)
-        fine = KMeans(
-            clusters: try clusters.integer("fine", default: 1024, in: 1...1_000_000),
-            balance: try clusters.choice("balance", default: .auction),
-            start: try clusters.choice("start", default: .plusPlus),
-            iterations: try clusters.integer("iterations", default: 50, in: 1...1_000_000),
-            restarts: try clusters.integer("restarts", default: 1, in: 1...1000),
-            chunk: try clusters.integer("chunk", default: 4096, in: 1...largestCount),
-            epsilon: try clusters.number("epsilon", default: 0.05, in: 0.01...100),
-            seed: UInt64(try clusters.integer("seed", default: 0, in: 0...Int.max)))
+        var fine = KMeans(clusters: try clusters.integer("fine", default: 1024, in: 1...1_000_000))
+        fine.balance = try clusters.choice("balance", default: .auction)
+        fine.start = try clusters.choice("start", default: .plusPlus)
+        fine.iterations = try clusters.integer("iterations", default: 50, in: 1...1_000_000)
+        fine.restarts = try clusters.integer("restarts", default: 1, in: 1...1000)
+        fine.chunk = try clusters.integer("chunk", default: 4096, in: 1...largestCount)
+        fine.epsilon = try clusters.number("epsilon", default: 0.05, in: 0.01...100)
+        fine.seed = UInt64(try clusters.integer("seed", default: 0, in: 0...Int.max))
+        self.fine = fine
         guard experts <= fine.clusters else {
             throw top.wrong(
                 "experts", "\(experts) experts need as many fine clusters, clusters.fine is \(fine.clusters)")

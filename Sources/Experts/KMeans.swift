@@ -15,29 +15,17 @@ package struct KMeans: Sendable {
     }
 
     package var clusters: Int
-    package var balance: Balance
-    package var start: Start
-    package var iterations: Int
+    package var balance = Balance.none
+    package var start = Start.plusPlus
+    package var iterations = 50
     /// Fits from this many starts and keeps the one with the least inertia.
-    package var restarts: Int
-    package var chunk: Int
+    package var restarts = 1
+    package var chunk = 4096
     /// Of Sinkhorn.
-    package var epsilon: Double
-    package var seed: UInt64
+    package var epsilon = 0.05
+    package var seed: UInt64 = 0
 
-    package init(
-        clusters: Int, balance: Balance = .none, start: Start = .plusPlus, iterations: Int = 50, restarts: Int = 1,
-        chunk: Int = 4096, epsilon: Double = 0.05, seed: UInt64 = 0
-    ) {
-        self.clusters = clusters
-        self.balance = balance
-        self.start = start
-        self.iterations = iterations
-        self.restarts = restarts
-        self.chunk = chunk
-        self.epsilon = epsilon
-        self.seed = seed
-    }
+    package init(clusters: Int) { self.clusters = clusters }
 
     package struct Fit: Sendable {
         /// [k,D]
@@ -58,12 +46,12 @@ package struct KMeans: Sendable {
                 remedy: "Lower the number of clusters or raise the sample")
         }
         let points = PointSet(values, width: width, on: device)
-        var best: Fit?
-        for restart in 0..<max(1, restarts) {
-            let fit = fit(points, restart)
-            if fit.inertia < best?.inertia ?? .infinity { best = fit }
+        var best = fit(points, 0)
+        for restart in 1..<max(1, restarts) {
+            let next = fit(points, restart)
+            if next.inertia < best.inertia { best = next }
         }
-        return best!
+        return best
     }
 
     private func fit(_ points: PointSet, _ restart: Int) -> Fit {
@@ -129,7 +117,7 @@ package struct KMeans: Sendable {
         case .none:
             return (0..<distances.count / clusters).map { row in
                 let start = row * clusters
-                return (0..<clusters).min { distances[start + $0] < distances[start + $1] }!
+                return (0..<clusters).min { distances[start + $0] < distances[start + $1] } ?? 0
             }
         case .auction: return Auction.assign(distances.map { -$0 }, centres: clusters)
         case .sinkhorn: return Sinkhorn.assign(distances.map { -$0 }, centres: clusters, epsilon: epsilon)
@@ -161,7 +149,7 @@ package struct KMeans: Sendable {
                 let improved = drawn.indices.map { c in
                     nearest.indices.reduce(0.0) { $0 + Double(min(nearest[$1], tried[$1 * candidates + c])) }
                 }
-                let best = improved.indices.min { improved[$0] < improved[$1] }!
+                let best = improved.indices.min { improved[$0] < improved[$1] } ?? 0
                 for point in nearest.indices { nearest[point] = min(nearest[point], tried[point * candidates + best]) }
                 centres += row(drawn[best])
             }
@@ -182,7 +170,7 @@ package struct KMeans: Sendable {
     /// Keeps the `limit` largest, largest first.
     private static func keep(_ list: inout [(distance: Float, point: Int)], _ item: (Float, Int), _ limit: Int) {
         if list.count >= limit {
-            guard item.0 > list.last!.distance else { return }
+            guard item.0 > list[list.count - 1].distance else { return }
             list.removeLast()
         }
         list.insert(item, at: list.firstIndex { $0.distance < item.0 } ?? list.count)
@@ -198,7 +186,7 @@ package struct KMeans: Sendable {
             let range = start..<min(points.count, start + chunk)
             let distances = points.squaredDistances(range, to: centres)
             return (0..<range.count).map { row in
-                let best = (0..<k).min { distances[row * k + $0] < distances[row * k + $1] }!
+                let best = (0..<k).min { distances[row * k + $0] < distances[row * k + $1] } ?? 0
                 return (best, distances[row * k + best])
             }
         }

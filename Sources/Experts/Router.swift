@@ -43,7 +43,7 @@ package enum RouterForm: Sendable, Equatable {
 
     private func weights(_ sums: [Double]) -> [Double] {
         let scale = if case .release = self { 1.0 / 8 } else { 1.0 }
-        let largest = sums.max()!
+        let largest = sums.max() ?? 0
         let exponentials = sums.map { exp(($0 - largest) * scale) }
         let total = exponentials.reduce(0, +)
         return exponentials.map { $0 / total }

@@ -27,7 +27,7 @@ package enum Sinkhorn {
     static func assign(_ values: [Float], centres: Int, epsilon: Double) -> [Int] {
         let plan = scaled(values, centres, epsilon, 1e-4, 50).plan
         return (0..<plan.count / centres).map { row in
-            (0..<centres).max { plan[row * centres + $0] < plan[row * centres + $1] }!
+            (0..<centres).max { plan[row * centres + $0] < plan[row * centres + $1] } ?? 0
         }
     }
 
@@ -38,7 +38,7 @@ package enum Sinkhorn {
         var plan = [Double](repeating: 0, count: values.count)
         for row in 0..<count {
             let range = row * centres..<(row + 1) * centres
-            let largest = Double(values[range].max()!)
+            let largest = Double(values[range].max() ?? 0)
             for index in range { plan[index] = exp((Double(values[index]) - largest) / epsilon) }
         }
         var rows = [Double](repeating: 1, count: count)
@@ -49,7 +49,7 @@ package enum Sinkhorn {
             var sums = [Double](repeating: 0, count: centres)
             plan.withUnsafeBufferPointer { plan in
                 for row in 0..<count {
-                    let start = plan.baseAddress! + row * centres
+                    let start = plan.start + row * centres
                     var sum = 0.0
                     for c in 0..<centres { sum += start[c] * columns[c] }
                     rows[row] = 1 / (sum * Double(count))

@@ -28,12 +28,13 @@ package struct Augmentation: Sendable, Equatable {
     ///
     /// - Throws: `ImageFault`
     package func callAsFunction(
-        decoding data: Data, _ decode: DecodeMode, _ conversion: ImageConversion, width: Int, height: Int,
+        decoding data: Data, _ how: (decode: DecodeMode, conversion: ImageConversion), width: Int, height: Int,
         _ filter: ResampleFilter, _ random: inout RandomStream
     ) throws(ImageFault) -> PixelImage {
-        let shortest = decode.shortest(width: width, height: height, share: scale.lowerBound)
-        guard let shortest, conversion == .rgbFirst else {
-            return self(try conversion.open(data, shortest: shortest), width: width, height: height, filter, &random)
+        let shortest = how.decode.shortest(width: width, height: height, share: scale.lowerBound)
+        guard let shortest, how.conversion == .rgbFirst else {
+            return self(
+                try how.conversion.open(data, shortest: shortest), width: width, height: height, filter, &random)
         }
         var stream = random
         let part = try PixelImage(decoding: data, shortest: shortest) { box($0, $1, &stream) }

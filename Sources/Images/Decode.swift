@@ -1,3 +1,4 @@
+import Support
 import CCodecs
 import Foundation
 
@@ -158,7 +159,7 @@ struct Decoded {
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             for start in stride(from: 0, to: count, by: part) {
                 let size = min(part, count - start)
-                memcpy(buffer.baseAddress! + start, bytes + start, size)
+                memcpy(buffer.start + start, bytes + start, size)
                 guard count > part else { continue }
                 let page = 4096
                 let first = (Int(bitPattern: bytes + start) + page - 1) / page * page
@@ -176,9 +177,10 @@ struct Decoded {
         guard var part else { return cc_decode_jpeg(bytes, count, limit, shortest, opened, nil, nil, image) }
         return withUnsafeMutablePointer(to: &part) { part in
             let choose: cc_choose = { context, width, height, box in
-                let part = context!.assumingMemoryBound(to: ((Int, Int) -> CropBox).self).pointee
+                guard let context, let box else { return }
+                let part = context.assumingMemoryBound(to: ((Int, Int) -> CropBox).self).pointee
                 let chosen = part(Int(width), Int(height))
-                box!.pointee = cc_box(
+                box.pointee = cc_box(
                     left: Int32(chosen.left), top: Int32(chosen.top), width: Int32(chosen.width),
                     height: Int32(chosen.height))
             }
@@ -195,8 +197,8 @@ extension PixelImage {
         let status = pixels.withUnsafeBufferPointer {
             cc_encode_jpeg($0.baseAddress, Int32(width), Int32(height), Int32(quality), &out, &count)
         }
-        precondition(Int(status) == CC_OK, "libjpeg could not encode \(width)x\(height)")
+        guard Int(status) == CC_OK, let out else { preconditionFailure("libjpeg could not encode \(width)x\(height)") }
         defer { cc_free(out) }
-        return Data(bytes: out!, count: count)
+        return Data(bytes: out, count: count)
     }
 }

@@ -94,7 +94,7 @@ package struct Preprocess: Sendable, Equatable {
     /// What is written back as `preprocess_cfg`.
     package var json: JSON {
         // Floats are written as the shortest decimal that reads back to them.
-        func decimals(_ values: [Float]) -> JSON { .array(values.map { .number(Double("\($0)")!) }) }
+        func decimals(_ values: [Float]) -> JSON { .array(values.map { .number(Double("\($0)") ?? Double($0)) }) }
         return [
             "size": height == width ? .integer(height) : [.integer(height), .integer(width)], "mode": "RGB",
             "mean": decimals(mean), "std": decimals(deviation), "interpolation": .string(filter.rawValue),

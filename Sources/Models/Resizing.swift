@@ -37,9 +37,9 @@ private struct ResizedParameters: ParameterSource {
     let path: String
 
     func parameter(_ name: String, _ shape: [Int], _ initial: Initial) throws -> Parameter {
-        let value = old[name]!
+        guard let value = old[name] else { throw Failure(.ourFault, path, "\(name) is no tensor of the model") }
         guard value.shape != shape else { return Parameter(name: name, value: value) }
-        let width = shape.last!
+        let width = shape[shape.count - 1]
         let values: [Float]?
         if name.hasPrefix("visual.") {
             let rows = shape[shape.count - 2]

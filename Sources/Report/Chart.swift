@@ -26,16 +26,18 @@ package struct Chart {
 
     var svg: String {
         let all = lines.flatMap(\.points)
-        let (x0, x1) = (all.map(\.x).min()!, max(all.map(\.x).max()!, all.map(\.x).min()! + 1))
-        var (y0, y1) = (all.map(\.y).min()!, all.map(\.y).max()!)
+        guard let x0 = all.map(\.x).min(), let most = all.map(\.x).max(), var y0 = all.map(\.y).min(),
+            var y1 = all.map(\.y).max()
+        else { return "" }
+        let x1 = max(most, x0 + 1)
         let least = max(1e-12, 1e-9 * max(abs(y0), abs(y1)))
         if y1 - y0 < least {
             let margin = max(0.5, least)
             (y0, y1) = (y0 - margin, y1 + margin)
         }
         let ticks = Self.ticks(y0, y1)
-        (y0, y1) = (min(y0, ticks.first!), max(y1, ticks.last!))
-        let left = 12 + 7 * Double(max(5, ticks.map { Self.label($0).count }.max()!))  // the labels stand here
+        (y0, y1) = (min(y0, ticks.first ?? y0), max(y1, ticks.last ?? y1))
+        let left = 12 + 7 * Double(max(5, ticks.map { Self.label($0).count }.max() ?? 0))  // the labels stand here
         func px(_ x: Double) -> String { String(format: "%.1f", left + (x - x0) / (x1 - x0) * (width - left - right)) }
         func py(_ y: Double) -> String {
             String(format: "%.1f", height - bottom - (y - y0) / (y1 - y0) * (height - bottom - top))
@@ -78,7 +80,7 @@ package struct Chart {
             let part = points[start..<min(points.count, start + size)]
             let ys = part.map(\.y)
             let share = Double(part.count)
-            return (part.map(\.x).reduce(0, +) / share, ys.min()!, ys.reduce(0, +) / share, ys.max()!)
+            return (part.map(\.x).reduce(0, +) / share, ys.min() ?? 0, ys.reduce(0, +) / share, ys.max() ?? 0)
         }
     }
 
@@ -86,7 +88,7 @@ package struct Chart {
     private static func ticks(_ low: Double, _ high: Double) -> [Double] {
         let rough = (high - low) / 4
         let magnitude = pow(10, log10(rough).rounded(.down))
-        let step = [1, 2, 2.5, 5, 10].map { $0 * magnitude }.first { $0 >= rough }!
+        let step = [1, 2, 2.5, 5, 10].map { $0 * magnitude }.first { $0 >= rough } ?? 10 * magnitude
         return stride(
             from: (low / step).rounded(.down) * step, through: (high / step).rounded(.up) * step + step / 2, by: step
         ).map { $0 }

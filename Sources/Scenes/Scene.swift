@@ -25,7 +25,7 @@ package struct Scene: Sendable, Equatable {
 
         /// Index of shape x colour among the 100 classes.
         package var classIndex: Int {
-            Shape.allCases.firstIndex(of: shape)! * Colour.allCases.count + Colour.allCases.firstIndex(of: colour)!
+            shape.index * Colour.allCases.count + colour.index
         }
     }
 
@@ -56,7 +56,7 @@ package struct Scene: Sendable, Equatable {
 
     /// The ten pairs that `withheld` keeps out of training: every shape and every colour once.
     package static func isWithheld(_ shape: Shape, _ colour: Colour) -> Bool {
-        (Shape.allCases.firstIndex(of: shape)! * 3 + 1) % 10 == Colour.allCases.firstIndex(of: colour)!
+        (shape.index * 3 + 1) % 10 == colour.index
     }
 }
 
@@ -126,7 +126,7 @@ package struct SceneRules: Sendable, Equatable {
             let shape: Scene.Shape = pick(&random)
             var colour: Scene.Colour = pick(&random)
             let linked = Scene.Colour.allCases[
-                (Scene.Shape.allCases.firstIndex(of: shape)! + 3) % Scene.Colour.allCases.count]
+                (shape.index + 3) % Scene.Colour.allCases.count]
             if random.uniform() < correlation {
                 if isCounter, colour == linked { continue }
                 if !isCounter { colour = linked }
@@ -150,4 +150,9 @@ package struct SceneRules: Sendable, Equatable {
             return Array(corners.prefix(count))
         }
     }
+}
+
+extension CaseIterable where Self: Equatable, AllCases.Index == Int {
+    /// Its place among all cases.
+    var index: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }

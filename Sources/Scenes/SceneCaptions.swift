@@ -35,7 +35,7 @@ extension SceneRules {
         }
         random.shuffle(&objects)
         let phrases = objects.map { phrase($0, &random) }
-        let list = phrases.dropLast().joined(separator: ", ") + " and " + phrases.last!
+        let list = phrases.dropLast().joined(separator: ", ") + " and " + (phrases.last ?? "")
         return choose(["", "a picture of ", "a scene with ", "there is "], &random) + list + ending
     }
 
@@ -58,7 +58,7 @@ extension SceneRules {
         if random.uniform() < 0.35, object.texture != .plain { words.append(object.texture.rawValue) }
         words.append(object.colour.rawValue)
         words.append(object.shape.rawValue)
-        let article = "aeio".contains(words[0].first!) ? "an" : "a"
+        let article = words[0].first.map("aeio".contains) == true ? "an" : "a"
         return article + " " + words.joined(separator: " ")
     }
 

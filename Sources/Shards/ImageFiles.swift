@@ -58,7 +58,7 @@ package struct ImageFiles: Sendable {
         let counts = bare.reduce(into: [NameKey: Int]()) { $0[NameKey($1), default: 0] += 1 }
         var alike = 0
         let keys = zip(bare, files).map { key, file in
-            guard counts[NameKey(key)]! > 1 else { return key }
+            guard counts[NameKey(key), default: 0] > 1 else { return key }
             alike += 1
             return file
         }

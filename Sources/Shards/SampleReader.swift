@@ -51,7 +51,7 @@ struct SampleReader: Sendable {
         let data = try sample.imageData()
         do {
             return try augmentation(
-                decoding: data, plan.decode, plan.conversion, width: width, height: height, plan.preprocess.filter,
+                decoding: data, (plan.decode, plan.conversion), width: width, height: height, plan.preprocess.filter,
                 &random)
         } catch { throw .image(error) }
     }

@@ -29,7 +29,7 @@ package enum Console {
         return text.withUTF8 { bytes in
             var done = 0
             while done < bytes.count {
-                let step = Foundation.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+                let step = Foundation.write(descriptor, bytes.start + done, bytes.count - done)
                 if step >= 0 {
                     done += step
                 } else if errno == EAGAIN {

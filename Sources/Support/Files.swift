@@ -6,7 +6,7 @@ package enum Files {
     package static func withPath<Value>(_ path: String, _ body: (UnsafePointer<CChar>) throws -> Value) rethrows
         -> Value
     {
-        try (path.nameBytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { try body($0.baseAddress!) }
+        try (path.nameBytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { try body($0.start) }
     }
 
     private static func status(_ path: String) -> stat? {

@@ -44,7 +44,7 @@ package enum Gzip {
         var (sum, done) = (uLong(start), 0)
         while done < bytes.count {  // zlib counts in 32 bits
             let step = min(bytes.count - done, 1 << 30)
-            sum = CZlib.crc32(sum, bytes.baseAddress!.assumingMemoryBound(to: UInt8.self) + done, uInt(step))
+            sum = CZlib.crc32(sum, bytes.start.assumingMemoryBound(to: UInt8.self) + done, uInt(step))
             done += step
         }
         return UInt32(sum)

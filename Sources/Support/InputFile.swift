@@ -82,7 +82,7 @@ package final class InputFile: Sendable {
     package func read(_ offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {
-            let step = pread(descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset + done))
+            let step = pread(descriptor, buffer.start + done, buffer.count - done, off_t(offset + done))
             if step < 0, errno == EINTR { continue }
             guard step >= 0 else { throw Failure.system("cannot read", path) }
             guard step > 0 else {

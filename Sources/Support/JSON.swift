@@ -82,11 +82,11 @@ package enum JSON: Equatable, Sendable {
         case .number(let value): out += value.isFinite ? "\(value)" : "null"
         case .string(let value): Self.quote(value, into: &out)
         case .array(let values):
-            Self.list(values, "[", "]", into: &out, indent, level) { value, out in
+            Self.list(values, ("[", "]"), into: &out, indent, level) { value, out in
                 value.write(into: &out, indent: indent, level: level + 1)
             }
         case .object(let members):
-            Self.list(members.sorted { $0.key < $1.key }, "{", "}", into: &out, indent, level) { member, out in
+            Self.list(members.sorted { $0.key < $1.key }, ("{", "}"), into: &out, indent, level) { member, out in
                 Self.quote(member.key, into: &out)
                 out += ": "
                 member.value.write(into: &out, indent: indent, level: level + 1)
@@ -95,17 +95,18 @@ package enum JSON: Equatable, Sendable {
     }
 
     private static func list<Item>(
-        _ items: [Item], _ open: String, _ close: String, into out: inout String, _ indent: Int?, _ level: Int,
+        _ items: [Item], _ brackets: (open: String, close: String), into out: inout String, _ indent: Int?,
+        _ level: Int,
         _ each: (Item, inout String) -> Void
     ) {
-        out += open
+        out += brackets.open
         for (index, item) in items.enumerated() {
             if index > 0 { out += indent == nil ? ", " : "," }
             if let indent { out += "\n" + String(repeating: " ", count: indent * (level + 1)) }
             each(item, &out)
         }
         if let indent, !items.isEmpty { out += "\n" + String(repeating: " ", count: indent * level) }
-        out += close
+        out += brackets.close
     }
 
     private static func quote(_ text: String, into out: inout String) {

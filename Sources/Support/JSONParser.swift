@@ -61,7 +61,7 @@ struct JSONParser {
 
     private mutating func word(_ word: StaticString, _ value: JSON) throws(Fault) -> JSON {
         let count = word.utf8CodeUnitCount
-        guard at + count <= bytes.count, memcmp(bytes.baseAddress! + at, word.utf8Start, count) == 0 else {
+        guard at + count <= bytes.count, memcmp(bytes.start + at, word.utf8Start, count) == 0 else {
             throw Fault(problem: "a value is expected")
         }
         at += count

@@ -21,7 +21,7 @@ extension String {
                 scalars.append(scalar)
                 rest = rest.dropFirst(length)
             } else {
-                scalars.append(Unicode.Scalar(Self.bytePlane + UInt32(first))!)
+                scalars.append(Unicode.Scalar(point: Self.bytePlane + UInt32(first)))
                 rest = rest.dropFirst()
             }
         }

@@ -32,11 +32,11 @@ package struct SHA256 {
                 start = min(64 - pending.count, bytes.count)
                 pending.append(contentsOf: bytes[0..<start])
                 guard pending.count == 64 else { return }
-                pending.withUnsafeBytes { compress($0.baseAddress!) }
+                pending.withUnsafeBytes { compress($0.start) }
                 pending.removeAll(keepingCapacity: true)
             }
             while bytes.count - start >= 64 {
-                compress(bytes.baseAddress! + start)
+                compress(bytes.start + start)
                 start += 64
             }
             pending.append(contentsOf: bytes[start...])

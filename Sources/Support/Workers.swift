@@ -22,8 +22,8 @@ package final class WorkerThread: @unchecked Sendable {
         let code = pthread_create(
             &made, &attributes,
             { raw in
-                let body = Unmanaged<Body>.fromOpaque(raw!).takeRetainedValue()
-                body.run()
+                let body = raw.map { Unmanaged<Body>.fromOpaque($0).takeRetainedValue() }
+                body?.run()
                 return nil
             }, box.toOpaque())
         guard code == 0 else {

@@ -61,7 +61,8 @@ final class BufferPool: Sendable {
             }
             return start
         }
-        return UnsafeMutableRawPointer(bitPattern: address)!
+        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { preconditionFailure("no address") }
+        return pointer
     }
 
     func give(_ buffer: UnsafeMutableRawPointer, bytes: Int) {

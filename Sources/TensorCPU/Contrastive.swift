@@ -1,3 +1,4 @@
+import Support
 import CKernels
 import Foundation
 import TensorCore
@@ -201,7 +202,7 @@ private struct ContrastivePlan {
     private func exactLogits() -> [Double]? {
         guard count <= Self.block else { return nil }
         return [Double](unsafeUninitializedCapacity: count * count) { buffer, used in
-            let start = buffer.baseAddress!
+            let start = buffer.start
             device.threads.each(count) { i in
                 let row = start + i * count
                 ck_dots(count, width, x + i * width, y, row)
@@ -213,7 +214,7 @@ private struct ContrastivePlan {
 
     private func rowSums(_ sum: (Int) -> Double) -> [Double] {
         [Double](unsafeUninitializedCapacity: count) { buffer, used in
-            let start = buffer.baseAddress!
+            let start = buffer.start
             device.threads.each(count) { start[$0] = sum($0) }
             used = count
         }

@@ -1,3 +1,4 @@
+import Support
 import CKernels
 import Foundation
 import TensorCore
@@ -40,7 +41,7 @@ extension CPUDevice {
         let size = Self.pointwiseTile * 4
         let tiles = (x.count + size - 1) / size
         return withUnsafeTemporaryAllocation(of: Double.self, capacity: max(1, tiles)) { sums in
-            let sums = sums.baseAddress!
+            let sums = sums.start
             threads.each(x.count, by: size) { range in
                 sums[range.lowerBound / size] = ck_sum_of_squares(range.count, a + range.lowerBound)
             }

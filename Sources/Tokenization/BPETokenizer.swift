@@ -44,7 +44,7 @@ package final class BPETokenizer: Tokenizer {
         for (index, byte) in order.enumerated() {
             byteIDs[byte] = Int32(index)
             let letter = String(
-                Character(Unicode.Scalar(UInt32(index < printable.count ? byte : 256 + index - printable.count))!))
+                Character(Unicode.Scalar(point: index < printable.count ? byte : 256 + index - printable.count)))
             ids[NameKey(letter)] = Int32(index)
             ids[NameKey(letter + "</w>")] = Int32(index + 256)
         }

@@ -62,7 +62,9 @@ enum Badness {
                 "u": "lower_common", "x": "box", "m": "common",
             ]
             return .one(
-                letters.reduce(into: Set(others.unicodeScalars.map(\.value))) { $0.formUnion(classes[names[$1]!]!) })
+                letters.reduce(into: Set(others.unicodeScalars.map(\.value))) {
+                    $0.formUnion(names[$1].flatMap { classes[$0] } ?? [])
+                })
         }
         func text(_ characters: String) -> [Place] { characters.unicodeScalars.map { .one([$0.value]) } }
         let lower = "abcdefghijklmnopqrstuvwxyz"

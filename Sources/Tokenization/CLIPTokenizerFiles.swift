@@ -13,7 +13,7 @@ extension BPETokenizer {
     package static func pieces(of path: String) throws -> [String] {
         let printable = Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF)
         let codes: [Int] = printable + Array(256..<256 + 256 - printable.count)
-        let letters = codes.map { String(Character(Unicode.Scalar(UInt32($0))!)) }
+        let letters = codes.map { String(Character(Unicode.Scalar(point: $0))) }
         let merged = try merges(of: path).map { $0.filter { $0 != " " } }
         return letters + letters.map { $0 + "</w>" } + merged + specials
     }

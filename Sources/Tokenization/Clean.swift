@@ -1,3 +1,4 @@
+import Support
 import Foundation
 
 /// Text cleaning on Unicode scalars, as Python's str methods do it: Swift's Character rules differ (final
@@ -42,7 +43,7 @@ package enum Clean {
         var out = ScalarText()
         for (index, scalar) in scalars.enumerated() {
             if scalar.isASCII {
-                out.append(scalar.value >= 65 && scalar.value <= 90 ? Unicode.Scalar(scalar.value + 32)! : scalar)
+                out.append(scalar.value >= 65 && scalar.value <= 90 ? Unicode.Scalar(point: scalar.value + 32) : scalar)
             } else if scalar.value == 0x3A3 {
                 out.append(isFinal(index, scalars) ? "\u{3C2}" : "\u{3C3}")
             } else {
@@ -136,10 +137,10 @@ package enum Clean {
         switch number {
         case 0, 0xD800...0xDFFF, 0x110000...: return "\u{FFFD}"
         case 0x0D: return "\r"
-        case 0x80...0x9F: return String(Character(Unicode.Scalar(windows[number - 0x80])!))
+        case 0x80...0x9F: return String(Character(Unicode.Scalar(point: windows[number - 0x80])))
         case 0x01...0x08, 0x0B, 0x0E...0x1F, 0x7F, 0xFDD0...0xFDEF: return ""
         case _ where number & 0xFFFE == 0xFFFE: return ""
-        default: return String(Character(Unicode.Scalar(UInt32(number))!))
+        default: return String(Character(Unicode.Scalar(point: number)))
         }
     }
 

@@ -1,3 +1,5 @@
+import Support
+
 /// The named character references of the HTML standard: a line each, the name (with its semicolon, if it
 /// has one) and the code points. Made by scripts/make-html-entities.
 enum HTMLEntities {
@@ -6,7 +8,7 @@ enum HTMLEntities {
         for line in lines.split(separator: "\n") {
             let words = line.split(separator: " ")
             var value = String.UnicodeScalarView()
-            for word in words.dropFirst() { value.append(Unicode.Scalar(UInt32(word, radix: 16)!)!) }
+            for word in words.dropFirst() { value.append(Unicode.Scalar(point: UInt32(word, radix: 16) ?? 0)) }
             table[String(words[0])] = String(value)
         }
         return table

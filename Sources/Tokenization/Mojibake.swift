@@ -1,3 +1,5 @@
+import Support
+
 /// UTF-8 that somebody read as a single-byte encoding ("cafÃ©"), recognised and read again.
 enum Mojibake {
     /// Until a step changes nothing.
@@ -68,7 +70,8 @@ private struct Encoding {
     static let all: [Encoding] = TextRepairTables.encodings.split(separator: "\n").map { line in
         let words = line.split(separator: " ")
         return Encoding(
-            name: String(words[0]), decoded: words.dropFirst().map { Unicode.Scalar(UInt32($0, radix: 16)!)! })
+            name: String(words[0]), decoded: words.dropFirst().map { Unicode.Scalar(point: UInt32($0, radix: 16) ?? 0) }
+        )
     }
 
     private init(name: String, decoded: [Unicode.Scalar]) {
@@ -153,7 +156,7 @@ private struct Encoding {
             } else {
                 let value = [1, 2, 4, 5].map { UInt32(bytes[index + $0]) }
                 let point = (value[0] & 0x0F) << 16 + (value[1] & 0x3F) << 10 + (value[2] & 0x0F) << 6 + value[3] & 0x3F
-                out.append(Unicode.Scalar(point + 0x10000)!)
+                out.append(Unicode.Scalar(point: point + 0x10000))
             }
             index += isNull ? 2 : 6
             start = index
@@ -237,9 +240,9 @@ func classTable(_ table: String) -> [String: Set<UInt32>] {
 /// Characters that UTF-8's bytes become in single-byte encodings.
 private enum Clues {
     private static let classes = classTable(TextRepairTables.clues)
-    private static let leads = (2...4).map { classes["utf8_first_of_\($0)"]! }
-    private static let continuation = classes["utf8_continuation"]!
-    private static let strict = classes["utf8_continuation_strict"]!
+    private static let leads = (2...4).map { classes["utf8_first_of_\($0)"] ?? [] }
+    private static let continuation = classes["utf8_continuation"] ?? []
+    private static let strict = classes["utf8_continuation_strict"] ?? []
 
     /// The end of the longest run of would-be UTF-8 sequences from here on; `start` itself when there is none.
     static func end(of text: [Unicode.Scalar], from start: Int) -> Int {

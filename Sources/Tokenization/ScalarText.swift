@@ -10,7 +10,7 @@ struct ScalarText {
         if scalar.isASCII {
             bytes.append(UInt8(truncatingIfNeeded: scalar.value))
         } else {
-            bytes.append(contentsOf: UTF8.encode(scalar)!)
+            bytes.append(contentsOf: String(scalar).utf8)
         }
     }
 

@@ -119,7 +119,7 @@ package struct WordPieceTokenizer: Tokenizer {
         }
         guard isUncased else { return kept }
         guard !kept.allSatisfy(\.isASCII) else {
-            return kept.map { (65...90).contains($0.value) ? Unicode.Scalar($0.value + 32)! : $0 }
+            return kept.map { (65...90).contains($0.value) ? Unicode.Scalar(point: $0.value + 32) : $0 }
         }
         return String(scalars: kept).decomposedStringWithCanonicalMapping.unicodeScalars.flatMap { scalar in
             scalar.properties.generalCategory == .nonspacingMark

@@ -40,7 +40,7 @@ import Testing
             let whole = augmentation(
                 try PixelImage(decoding: data, shortest: shortest), width: 32, height: 32, .bicubic, &first)
             let part = try augmentation(
-                decoding: data, .fast, .rgbFirst, width: 32, height: 32, .bicubic, &second)
+                decoding: data, (.fast, .rgbFirst), width: 32, height: 32, .bicubic, &second)
             #expect(part == whole)
             #expect(first.uniform() == second.uniform())
         }

@@ -119,7 +119,8 @@ import Weights
 
     @Test("k-means finds four blobs, with the same bits for any number of threads", arguments: KMeans.Start.allCases)
     func kMeans(_ start: KMeans.Start) throws {
-        let settings = KMeans(clusters: 4, start: start, restarts: 4, chunk: 128)
+        var settings = KMeans(clusters: 4)
+        (settings.start, settings.restarts, settings.chunk) = (start, 4, 128)
         let fits = try [1, 3].map { try settings.fit(blobs(), width: 2, on: CPUDevice(threads: $0)) }
         #expect(fits[0].sizes.sorted() == [40, 60, 100, 200])
         #expect(fits[0].centres == fits[1].centres && fits[0].inertia == fits[1].inertia)
@@ -127,7 +128,9 @@ import Weights
 
     @Test("Balanced k-means holds its clusters near one size", arguments: [KMeans.Balance.auction, .sinkhorn])
     func balanced(_ balance: KMeans.Balance) throws {
-        let fit = try KMeans(clusters: 4, balance: balance, epsilon: 0.5).fit(blobs(), width: 2, on: CPUDevice())
+        var settings = KMeans(clusters: 4)
+        (settings.balance, settings.epsilon) = (balance, 0.5)
+        let fit = try settings.fit(blobs(), width: 2, on: CPUDevice())
         #expect(fit.sizes.allSatisfy { abs($0 - 100) <= (balance == .auction ? 0 : 15) }, "\(fit.sizes)")
     }
 

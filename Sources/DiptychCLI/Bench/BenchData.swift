@@ -44,7 +44,7 @@ struct BenchData: DiptychCommand {
                     case .training:
                         var stream = RandomStream(seed: UInt64(index), purpose: "bench crop")
                         _ = try augmentation(
-                            decoding: data, decode, .rgbFirst, width: size, height: size, preprocess.filter, &stream)
+                            decoding: data, (decode, .rgbFirst), width: size, height: size, preprocess.filter, &stream)
                     }
                 } catch { throw Failure(.badData, images, "\(error)") }
             }

@@ -78,7 +78,7 @@ struct BenchFeed: DiptychCommand {
         report.add("memory_pairs_per_second", size / fromMemory.sorted().median, "%.2f pairs/s from memory")
         report.add("ratio", ratios.median, "%.3f times the time of a step from memory, the median turn")
         report.add("lowest_ratio", ratios[0], "%.3f in the lowest turn")
-        report.add("highest_ratio", ratios.last!, "%.3f in the highest")
+        report.add("highest_ratio", ratios.largest, "%.3f in the highest")
         report.add("waiting_share", waited / fromShards.reduce(0, +), "%.4f of the time was spent waiting for samples")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
         try report.print(options)

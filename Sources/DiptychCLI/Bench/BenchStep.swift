@@ -54,7 +54,7 @@ struct BenchStep: DiptychCommand {
         report.add("pairs_per_second", Double(batch) / times.median, "%.2f pairs/s")
         report.add("seconds_per_step", times.median, "%.4f s per step, the median")
         report.add("fastest_step", times[0], "%.4f s the fastest")
-        report.add("slowest_step", times.last!, "%.4f s the slowest")
+        report.add("slowest_step", times.largest, "%.4f s the slowest")
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
         report.add(
             bytes: Machine.peakMemory - 16 * model.parameterCount, "peak_memory_less_parameters",

@@ -103,6 +103,30 @@ enum HuggingFaceConfig {
         guard epsilons == [1e-6, 1e-6] else {
             throw Failure(.badData, path, "layer_norm_eps \(epsilons) is not SigLIP's 1e-6")
         }
+        let (name, changes) = try siglipTower(image, width: width)
+        var words: [String: JSON] = [
+            "context_length": .integer(try text.integer("max_position_embeddings", 64)),
+            "vocab_size": .integer(try text.integer("vocab_size", 32000)), "width": .integer(textWidth),
+            "heads": .integer(try text.integer("num_attention_heads", 12)),
+            "layers": .integer(try text.integer("num_hidden_layers", 12)),
+            "mlp_ratio": text.mlpRatio(textWidth, try text.integer("intermediate_size", 3072)), "no_causal_mask": true,
+            "proj_bias": true, "pool_type": "last", "norm_kwargs": ["eps": 1e-6],
+            "tokenizer_kwargs": ["clean": "canonicalize"],
+        ]
+        if try text.activation(default: "gelu_pytorch_tanh") == "tanh" { words["act_kwargs"] = ["approximate": "tanh"] }
+        return [
+            "embed_dim": .integer(embedWidth), "custom_text": true, "init_logit_bias": -10,
+            "vision_cfg": [
+                "image_size": .integer(try image.integer("image_size", 224)), "timm_model_pretrained": false,
+                "timm_pool": "map", "timm_proj": "none", "timm_model_name": .string(name),
+                "timm_model_kwargs": .object(changes),
+            ],
+            "text_cfg": .object(words),
+        ]
+    }
+
+    /// The registered tower that comes nearest, and what differs from it.
+    private static func siglipTower(_ image: Reader, width: Int) throws -> (name: String, changes: [String: JSON]) {
         let patch = try image.positive("patch_size", 16)
         let side = try image.integer("image_size", 224)
         let layers = try image.integer("num_hidden_layers", 12)
@@ -133,25 +157,7 @@ enum HuggingFaceConfig {
             default: [256, 384, 512]
             }
         let registeredSide = sides.contains(side) ? side : sides[0]
-        var words: [String: JSON] = [
-            "context_length": .integer(try text.integer("max_position_embeddings", 64)),
-            "vocab_size": .integer(try text.integer("vocab_size", 32000)), "width": .integer(textWidth),
-            "heads": .integer(try text.integer("num_attention_heads", 12)),
-            "layers": .integer(try text.integer("num_hidden_layers", 12)),
-            "mlp_ratio": text.mlpRatio(textWidth, try text.integer("intermediate_size", 3072)), "no_causal_mask": true,
-            "proj_bias": true, "pool_type": "last", "norm_kwargs": ["eps": 1e-6],
-            "tokenizer_kwargs": ["clean": "canonicalize"],
-        ]
-        if try text.activation(default: "gelu_pytorch_tanh") == "tanh" { words["act_kwargs"] = ["approximate": "tanh"] }
-        return [
-            "embed_dim": .integer(embedWidth), "custom_text": true, "init_logit_bias": -10,
-            "vision_cfg": [
-                "image_size": .integer(side), "timm_model_pretrained": false, "timm_pool": "map", "timm_proj": "none",
-                "timm_model_name": .string("vit_\(size.name)_patch\(registeredPatch)_siglip_\(registeredSide)"),
-                "timm_model_kwargs": .object(changes),
-            ],
-            "text_cfg": .object(words),
-        ]
+        return ("vit_\(size.name)_patch\(registeredPatch)_siglip_\(registeredSide)", changes)
     }
 
     private static func sizes(_ blocks: TransformerShape) -> [String: JSON] {

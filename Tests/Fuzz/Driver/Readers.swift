@@ -321,7 +321,7 @@ private enum ImageReading {
         try Broken.unless(sizes[0] == sizes[1], "two sizes of one image")
         for conversion in ImageConversion.allCases {
             _ = try Augmentation(scale: 0.1...1)(
-                decoding: data, .fast, conversion, width: 8, height: 8, .bicubic, &random)
+                decoding: data, (.fast, conversion), width: 8, height: 8, .bicubic, &random)
         }
     }
 }
