@@ -50,6 +50,11 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Diptych", ["Models", "Images", "TensorCPU", "Support"]),
 ]
 
+/// Imports say how far they reach, members are seen where their module is imported, existentials are written out.
+let settings: [SwiftSetting] = ["InternalImportsByDefault", "MemberImportVisibility", "ExistentialAny"].map {
+    .enableUpcomingFeature($0)
+}
+
 let everyModule = modules.map { Target.Dependency.target(name: $0.name) }
 
 let package = Package(
@@ -75,14 +80,15 @@ let package = Package(
             linkerSettings: [.linkedLibrary("sentencepiece"), .linkedLibrary("sentencepiece_train")]),
         .executableTarget(
             name: "DiptychCLI",
-            dependencies: everyModule + [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
-        .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search"),
-        .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver"),
-        .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit"),
+            dependencies: everyModule + [.product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
+        .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search", swiftSettings: settings),
+        .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver", swiftSettings: settings),
+        .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit", swiftSettings: settings),
     ]
         + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "ReportTests", "JourneyTests"]
         .map {
-            .testTarget(name: $0, dependencies: everyModule + ["TestKit"])
-        } + modules.map { .target(name: $0.name, dependencies: $0.imports) },
+            .testTarget(name: $0, dependencies: everyModule + ["TestKit"], swiftSettings: settings)
+        } + modules.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) },
     cxxLanguageStandard: .cxx17
 )

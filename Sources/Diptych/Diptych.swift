@@ -1,4 +1,5 @@
-import Foundation
+import Encoders
+public import Foundation
 import Images
 import Models
 import Support

@@ -1,3 +1,6 @@
+import Images
+import Encoders
+import StrictYAML
 import Foundation
 import Layers
 import Report

@@ -1,3 +1,5 @@
+import Objectives
+import Layers
 import ArgumentParser
 import Foundation
 import Report

@@ -1,3 +1,5 @@
+import Evaluation
+import Records
 import Foundation
 import Support
 import Training

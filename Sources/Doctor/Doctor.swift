@@ -1,6 +1,6 @@
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// What one stage of one case came to.
 package struct StageResult: Sendable {

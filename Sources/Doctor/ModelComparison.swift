@@ -1,8 +1,9 @@
+import Layers
 import Models
 import Encoders
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// Two models on the same inputs.
 package struct ModelComparison {

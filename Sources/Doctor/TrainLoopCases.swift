@@ -1,3 +1,4 @@
+import Layers
 import Learning
 import Models
 import Encoders

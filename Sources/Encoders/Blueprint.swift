@@ -1,6 +1,6 @@
 import Foundation
-import Layers
-import Support
+package import Layers
+package import Support
 import TensorCore
 
 /// The sizes of a dual encoder, read from open_clip's JSON model configuration as it is.

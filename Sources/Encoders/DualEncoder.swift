@@ -1,7 +1,7 @@
 import Foundation
-import Layers
+package import Layers
 import Support
-import TensorCore
+package import TensorCore
 
 /// An image tower and a text tower that meet in one space, with the logit scale and bias of their
 /// objective. Parameters carry open_clip's names.

@@ -1,5 +1,5 @@
 import Layers
-import TensorCore
+package import TensorCore
 
 /// CLIP's ResNet (Radford et al. 2021, arXiv:2103.00020, section 2.4): a stem of three convolutions, average
 /// pooling before every stride, attention pooling at the end.

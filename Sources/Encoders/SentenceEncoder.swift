@@ -1,7 +1,7 @@
 import Foundation
-import Layers
-import Support
-import TensorCore
+package import Layers
+package import Support
+package import TensorCore
 
 /// Sizes of a BERT encoder, read from transformers' `config.json`.
 package struct SentenceShape: Sendable, Equatable {

@@ -1,5 +1,5 @@
 import Layers
-import TensorCore
+package import TensorCore
 
 /// The text tower of a model, whichever it is.
 package enum TextTower: Module {

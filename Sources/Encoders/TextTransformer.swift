@@ -1,5 +1,5 @@
-import Layers
-import TensorCore
+package import Layers
+package import TensorCore
 
 /// The text tower: causal and read at the end token (CLIP), or bidirectional and read at the last (SigLIP).
 package struct TextTransformer: Module {

@@ -1,5 +1,5 @@
 import Layers
-import TensorCore
+package import TensorCore
 
 /// ViTamin (Chen et al. 2024, arXiv:2404.02132): two stages of inverted-bottleneck convolutions to a sixteenth
 /// of the size, then transformer blocks with gated MLPs, average pooling, a projection. timm's names.

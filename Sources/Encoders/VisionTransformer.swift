@@ -1,5 +1,5 @@
-import Layers
-import TensorCore
+package import Layers
+package import TensorCore
 
 /// The image tower: patches to tokens, blocks, pooling, projection (Dosovitskiy et al. 2020,
 /// arXiv:2010.11929; pooling by class token, average or attention).

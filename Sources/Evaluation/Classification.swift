@@ -1,6 +1,6 @@
 import Encoders
 import Foundation
-import TensorCore
+package import TensorCore
 
 /// Zero-shot classification (Radford et al. 2021, arXiv:2103.00020, section 3.1).
 package enum Classification {

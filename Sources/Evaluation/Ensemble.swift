@@ -1,7 +1,9 @@
-import Models
+import Tokenization
+import Encoders
+package import Models
 import Foundation
-import Images
-import Support
+package import Images
+package import Support
 import TensorCore
 
 /// How much each expert counts in a task, and why.

@@ -1,5 +1,5 @@
 import Foundation
-import Images
+package import Images
 import Shards
 import Support
 

@@ -1,8 +1,9 @@
+import Tokenization
 import Encoders
 import Foundation
-import Images
+package import Images
 import Models
-import Records
+package import Records
 import Support
 import TensorCore
 

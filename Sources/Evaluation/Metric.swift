@@ -1,4 +1,4 @@
-import Records
+package import Records
 import Support
 
 /// A figure over samples, with what a bootstrap needs to work it out again on a resample.

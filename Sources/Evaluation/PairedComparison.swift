@@ -1,5 +1,5 @@
 import Foundation
-import Support
+package import Support
 
 /// The same images judged twice: the mean difference of each metric with its interval.
 package struct PairedComparison: Sendable {

@@ -1,6 +1,6 @@
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// Image-text retrieval by cosine, ties to the lower index, never all scores at once.
 package enum Retrieval {

@@ -1,5 +1,5 @@
 import Foundation
-import StrictYAML
+package import StrictYAML
 import Support
 import Tokenization
 

@@ -1,6 +1,6 @@
-import Shards
+package import Shards
 import Support
-import TensorCore
+package import TensorCore
 import Weights
 
 /// Which expert owns each sample of a data set, in the order of its shards.

@@ -3,7 +3,7 @@ import Encoders
 import Evaluation
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 import Tokenization
 
 /// Turns captions into the unit rows that clusters and routers are made of.

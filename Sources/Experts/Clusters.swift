@@ -2,7 +2,7 @@ import Foundation
 import StrictYAML
 import Shards
 import Support
-import TensorCore
+package import TensorCore
 import Tokenization
 import Weights
 

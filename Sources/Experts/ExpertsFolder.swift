@@ -1,9 +1,9 @@
-import Models
-import Evaluation
+package import Models
+package import Evaluation
 import Foundation
 import StrictYAML
 import Support
-import TensorCore
+package import TensorCore
 
 /// The experts of one mixture on disk: `experts.yaml` names their model folders, the clusters and the router's form.
 package struct ExpertsFolder: Sendable {

@@ -1,5 +1,5 @@
 import Foundation
-import StrictYAML
+package import StrictYAML
 import Support
 
 /// From captions to an evaluated mixture, as a YAML file states it. Paths are relative to the working folder.

@@ -1,6 +1,6 @@
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// k-means (Lloyd 1982) whose assignments can be held at equal sizes, over points taken a chunk at a time with
 /// running sums: beside the points one chunk's distances are in memory. A function of points, settings and seed alone.

@@ -1,7 +1,7 @@
-import Evaluation
+package import Evaluation
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// Weights of experts from how a task's own words lie among the fine centres, in both published forms.
 package enum RouterForm: Sendable, Equatable {

@@ -1,5 +1,5 @@
-import Foundation
-import Support
+package import Foundation
+package import Support
 
 /// Random changes of training images; each draws from its sample's own stream.
 package struct Augmentation: Sendable, Equatable {

@@ -1,6 +1,6 @@
 import Support
 import CCodecs
-import Foundation
+package import Foundation
 
 /// Why an image cannot be used. `reason` is what faults are counted by.
 package struct ImageFault: Error, Equatable, Sendable, CustomStringConvertible {

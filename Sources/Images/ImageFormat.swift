@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// What is taken for an image by its name: the suffixes of torchvision's ImageFolder, and GIF. AVIF, which is not read,
 /// is among them so that it is named instead of passed over.

@@ -1,6 +1,6 @@
 import CCodecs
 import CPixels
-import Foundation
+package import Foundation
 
 /// An image in some form that can be cut, resized and at last seen as RGB.
 package protocol Raster: Sendable {

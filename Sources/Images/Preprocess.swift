@@ -1,6 +1,6 @@
 import CPixels
 import Foundation
-import Support
+package import Support
 
 /// How an image becomes a model's input, read from open_clip's `preprocess_cfg` as it is.
 package struct Preprocess: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Multi-head attention pooling (MAP) as timm's AttentionPoolLatent: one learned probe per image attends
 /// to all tokens, then x + MLP(norm(x)).

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Sizes of a pooler.
 package struct PoolerShape: Sendable, Equatable {

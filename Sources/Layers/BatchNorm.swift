@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Batch normalisation over all pixels of all images, with PyTorch's running statistics (momentum 0.1).
 package struct BatchNorm: Module {

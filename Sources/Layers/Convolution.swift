@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Feature maps of several images as a matrix [B * height * width, channels].
 package struct FeatureMap {

@@ -1,5 +1,5 @@
 import Support
-import TensorCore
+package import TensorCore
 
 /// How a new parameter starts.
 package enum Initial: Sendable {

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 package struct LayerNorm: Module {
     package var weight: Parameter

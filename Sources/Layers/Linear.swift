@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// y = x W^T + b; weight [outputs, inputs] as PyTorch's.
 package struct Linear: Module {

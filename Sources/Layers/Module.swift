@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Something with parameters. `visit` goes through them in the order in which they are declared.
 package protocol Module: Sendable {

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// From a tower's width to the space that both towers meet in.
 package enum Projection: Module {

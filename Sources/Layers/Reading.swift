@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// The rows that are read of packed sequences, one of each.
 package struct Reading: Sendable {

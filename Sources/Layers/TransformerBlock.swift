@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// Sizes of a stack of transformer blocks.
 package struct TransformerShape: Equatable, Sendable {

@@ -1,8 +1,8 @@
-import Encoders
+package import Encoders
 import Layers
-import Objectives
-import Optimizers
-import TensorCore
+package import Objectives
+package import Optimizers
+package import TensorCore
 
 /// A model and what it minimises.
 package enum LearningTask: Sendable {

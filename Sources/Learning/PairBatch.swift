@@ -1,5 +1,5 @@
-import Encoders
-import TensorCore
+package import Encoders
+package import TensorCore
 
 /// Images on their device: bytes as they were decoded, or values ready for a tower.
 package struct ImageBatch: Sendable {

@@ -1,6 +1,6 @@
 import Encoders
-import Optimizers
-import TensorCore
+package import Optimizers
+package import TensorCore
 
 /// What a training step does besides its task.
 package struct StepSettings: Sendable {

@@ -1,8 +1,9 @@
-import Experts
+import StrictYAML
+package import Experts
 import Foundation
 import Shards
 import Support
-import TensorCore
+package import TensorCore
 import Training
 
 /// The steps from a recipe to trained experts, each of which leaves its result in the folder.

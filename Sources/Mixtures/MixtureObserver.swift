@@ -1,4 +1,4 @@
-import Training
+package import Training
 
 /// What becomes known of a mixture's job.
 package protocol MixtureObserver {

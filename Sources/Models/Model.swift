@@ -1,9 +1,9 @@
-import Encoders
+package import Encoders
 import Foundation
-import Images
-import Support
-import TensorCore
-import Tokenization
+package import Images
+package import Support
+package import TensorCore
+package import Tokenization
 
 /// A model ready to encode: towers, preprocessing and tokenizer.
 package struct Model: Sendable {

@@ -1,8 +1,8 @@
-import Encoders
+package import Encoders
 import Foundation
-import Layers
-import Support
-import TensorCore
+package import Layers
+package import Support
+package import TensorCore
 import Weights
 
 /// A model on disk, as open_clip's `local-dir:` loads it: `open_clip_config.json` with `model_cfg` and

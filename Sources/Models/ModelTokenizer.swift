@@ -1,7 +1,7 @@
-import Encoders
+package import Encoders
 import Foundation
 import Support
-import Tokenization
+package import Tokenization
 
 /// Finds the tokenizer that a model folder says is its own. None is ever taken because its ids happen to fit: CLIP's byte
 /// pairs only where the folder says CLIP's.

@@ -1,6 +1,6 @@
 import Encoders
-import Layers
-import TensorCore
+package import Layers
+package import TensorCore
 
 /// New parameters, but for the sentence encoder of the text tower, which comes from its folder.
 package struct PretrainedText<Rest: ParameterSource>: ParameterSource {

@@ -1,4 +1,4 @@
-import Encoders
+package import Encoders
 import Layers
 import Support
 import TensorCore

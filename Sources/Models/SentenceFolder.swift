@@ -1,8 +1,8 @@
-import Encoders
+package import Encoders
 import Foundation
 import Layers
-import Support
-import TensorCore
+package import Support
+package import TensorCore
 import Weights
 
 /// A transformers folder of a BERT encoder, with what sentence-transformers adds: `config.json`,

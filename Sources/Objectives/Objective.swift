@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// What training minimises, over all pairs of a batch.
 package enum Objective: String, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
 import Support
-import TensorCore
+package import TensorCore
 
 /// AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) in PyTorch's form.
 ///

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// The gradients of a model's learned parameters, in the order of its `visit`.
 package struct Gradients: Sendable {

@@ -1,5 +1,5 @@
 import Foundation
-import Support
+package import Support
 
 /// What the router of an ensemble did with a task, beside what it could have done.
 package struct AuditRecord: Sendable {

@@ -1,4 +1,4 @@
-import Support
+package import Support
 
 /// The result of one benchmark, as CLIP_benchmark writes it, with intervals and the protocol's hash.
 package struct EvaluationRecord: Sendable {

@@ -1,4 +1,4 @@
-import Support
+package import Support
 
 /// What a model makes of a sample, to look at: pictures as small JPEGs.
 package struct ExampleRecord: Sendable, Equatable {

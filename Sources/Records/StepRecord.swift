@@ -1,4 +1,4 @@
-import Support
+package import Support
 
 /// A logged step of a run: a line of metrics.jsonl.
 package struct StepRecord: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Support
+package import Support
 
 /// The factors of a generated scene: what is true of the picture, kept in the sample's JSON.
 package struct Scene: Sendable, Equatable {

@@ -1,5 +1,5 @@
-import Images
-import Support
+package import Images
+package import Support
 import Tokenization
 
 /// Samples together, as the host holds them.

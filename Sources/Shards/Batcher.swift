@@ -1,7 +1,7 @@
 import Foundation
 import Images
 import Support
-import Tokenization
+package import Tokenization
 
 /// Makes batches on threads of its own. Which samples, in which order and with which augmentation depends
 /// on (seed, epoch, sample) alone, never on the threads.

@@ -1,4 +1,4 @@
-import Support
+package import Support
 
 /// Faults by reason, with one example of each.
 package struct FaultTally: Sendable, Equatable {

@@ -1,5 +1,5 @@
 import Foundation
-import Images
+package import Images
 import Support
 
 /// The images of a folder at any depth, by their suffixes; what else stands there is counted.

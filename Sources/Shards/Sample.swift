@@ -1,6 +1,6 @@
-import Foundation
-import Images
-import Support
+package import Foundation
+package import Images
+package import Support
 import Tokenization
 
 /// One sample of a shard, ready to be read.

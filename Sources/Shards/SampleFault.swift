@@ -1,5 +1,5 @@
-import Images
-import Support
+package import Images
+package import Support
 
 /// Why a sample is left out of training.
 package enum SampleFault: Error, Sendable, CustomStringConvertible {

@@ -1,8 +1,8 @@
 import Foundation
 import Images
-import Support
+package import Support
 import Synchronization
-import Tokenization
+package import Tokenization
 
 /// What `data check` finds in shards: every image is decoded, every caption read.
 package struct ShardCheck: Sendable {

@@ -1,3 +1,4 @@
+import Foundation
 import Support
 
 /// What a shard's name ends with.

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 import Support
 
 /// Writes tar files member by member; equal members give equal bytes.

@@ -1,5 +1,5 @@
 import Foundation
-import Support
+package import Support
 import Yams
 
 /// What no count in a recipe comes near: sums and products of a few of them stay far from overflow.

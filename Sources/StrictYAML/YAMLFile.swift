@@ -1,6 +1,6 @@
 import Foundation
 import Support
-import Yams
+package import Yams
 
 /// A YAML file with the user's overrides merged in.
 package struct YAMLFile {

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// Files are written to a temporary name in the same folder, synced and renamed: whole or not at all.
 package enum AtomicFile {

@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+package import Synchronization
 
 /// The terminal, a log or a pipe: what people read goes to standard error, results go to standard output.
 package enum Console {

@@ -1,5 +1,5 @@
 import CZlib
-import Foundation
+package import Foundation
 import Synchronization
 
 /// gzip streams through zlib: one or several members, then perhaps padding of zeros.

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// An open regular file, read at offsets: several threads may read at once.
 ///

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// A JSON value. Objects are written with sorted keys, so equal values give equal bytes.
 package enum JSON: Equatable, Sendable {

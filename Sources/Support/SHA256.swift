@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// SHA-256 (FIPS 180-4), for the protocol hash and for files known by their digest.
 package struct SHA256 {

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 
 /// The lines of a text file: ended by LF or CRLF, by nothing else.
 package enum TextLines {

@@ -13,14 +13,16 @@ package final class WorkerThread: @unchecked Sendable {
     /// - Parameter stack: bytes
     /// - Throws: `Failure(.machine)` when the system refuses
     package init(stack: Int = 1 << 20, _ body: @escaping @Sendable () -> Void) throws {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setstacksize(&attributes, stack)
+        // Its own initialiser belongs to a module that cannot be imported by name.
+        let attributes = UnsafeMutablePointer<pthread_attr_t>.allocate(capacity: 1)
+        defer { attributes.deallocate() }
+        pthread_attr_init(attributes)
+        defer { pthread_attr_destroy(attributes) }
+        pthread_attr_setstacksize(attributes, stack)
         let box = Unmanaged.passRetained(Body(body))
         var made = pthread_t()
         let code = pthread_create(
-            &made, &attributes,
+            &made, attributes,
             { raw in
                 let body = raw.map { Unmanaged<Body>.fromOpaque($0).takeRetainedValue() }
                 body?.run()

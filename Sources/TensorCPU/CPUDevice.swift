@@ -2,7 +2,7 @@ import CKernels
 import COpenBLAS
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// The CPU: our own threads over fixed tiles, SIMD kernels in C, and OpenBLAS with one thread per call
 /// where its products are the faster ones (docs/decisions/0006).

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 extension CPUDevice {
     package func run(_ kernel: Kernel) {

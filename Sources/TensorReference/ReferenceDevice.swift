@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 /// The truth that every device is tested against: slow, obvious kernels, computed and stored in Double.
 package final class ReferenceDevice: Device, @unchecked Sendable {

@@ -1,4 +1,4 @@
-import TensorCore
+package import TensorCore
 
 extension ReferenceDevice {
     package func run(_ kernel: Kernel) {

@@ -1,6 +1,6 @@
 import Foundation
 import StrictYAML
-import Support
+package import Support
 
 /// A folder under Tokenizers/: `card.yaml` says which kind it is and where its vocabulary comes from.
 package struct TokenizerCard: Sendable {

@@ -1,3 +1,8 @@
+import Shards
+import Optimizers
+import Encoders
+import Images
+import Learning
 import Evaluation
 import Foundation
 import Models

@@ -1,7 +1,9 @@
+import Images
+import Support
 import Encoders
-import Learning
-import Shards
-import TensorCore
+package import Learning
+package import Shards
+package import TensorCore
 
 extension Batch {
     /// On a device, as a step takes it.

@@ -1,11 +1,12 @@
-import Encoders
+import StrictYAML
+package import Encoders
 import Foundation
 import Layers
 import Models
 import Optimizers
 import Shards
 import Support
-import TensorCore
+package import TensorCore
 import Weights
 
 /// Where a run's weights begin, decided once: the model is made or read one time.

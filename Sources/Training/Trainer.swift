@@ -1,4 +1,6 @@
-import Encoders
+import Tokenization
+import StrictYAML
+package import Encoders
 import Evaluation
 import Foundation
 import Learning
@@ -6,7 +8,7 @@ import Optimizers
 import Records
 import Shards
 import Support
-import TensorCore
+package import TensorCore
 
 /// One run of a recipe.
 package final class Trainer {

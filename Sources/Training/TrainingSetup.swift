@@ -1,13 +1,14 @@
-import Encoders
+import Optimizers
+package import Encoders
 import Evaluation
 import Foundation
-import Images
-import Learning
+package import Images
+package import Learning
 import Models
 import StrictYAML
-import Shards
+package import Shards
 import Support
-import Tokenization
+package import Tokenization
 
 /// A recipe with its files opened: what a run and a dry run share.
 package struct TrainingSetup {

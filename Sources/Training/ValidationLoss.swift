@@ -1,3 +1,4 @@
+import Images
 import Encoders
 import Foundation
 import Learning

@@ -1,6 +1,6 @@
 import Foundation
 import Support
-import TensorCore
+package import TensorCore
 
 /// Element types that weight files hold.
 package enum FileElement: String, Sendable {

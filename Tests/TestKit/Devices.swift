@@ -1,5 +1,5 @@
 import TensorCPU
-import TensorCore
+package import TensorCore
 import TensorReference
 
 /// A device that every operation is tested on.

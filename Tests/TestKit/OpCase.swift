@@ -1,7 +1,7 @@
 import Foundation
 import Support
 import TensorCPU
-import TensorCore
+package import TensorCore
 import TensorReference
 
 /// One operation, tested once for all: devices agree on values and gradients, gradients agree with

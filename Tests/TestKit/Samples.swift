@@ -1,4 +1,4 @@
-import Shards
+package import Shards
 
 extension SampleOrder {
     /// A whole epoch.

@@ -1,5 +1,5 @@
-import Records
-import Training
+package import Records
+package import Training
 
 /// Keeps what a run tells.
 package final class Watcher: RunObserver {

@@ -1,3 +1,5 @@
+import Layers
+import TensorCore
 import Models
 import Encoders
 import Evaluation

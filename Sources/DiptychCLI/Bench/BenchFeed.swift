@@ -1,3 +1,5 @@
+import Tokenization
+import TensorCPU
 import ArgumentParser
 import Encoders
 import Foundation

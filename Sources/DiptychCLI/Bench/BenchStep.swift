@@ -1,3 +1,4 @@
+import Layers
 import ArgumentParser
 import Encoders
 import Foundation

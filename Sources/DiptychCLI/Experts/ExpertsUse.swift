@@ -1,3 +1,5 @@
+import Images
+import Records
 import Models
 import ArgumentParser
 import Encoders

@@ -1,7 +1,7 @@
 import Foundation
-import Records
+package import Records
 import Shards
-import Support
+package import Support
 
 /// A benchmark: what it asks of a set and of a model, and how answers are judged. One file each; which there are is
 /// known to `TaskFile` alone.

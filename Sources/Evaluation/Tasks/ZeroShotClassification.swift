@@ -1,5 +1,7 @@
-import Records
-import Support
+import Foundation
+import Shards
+package import Records
+package import Support
 
 /// Zero-shot classification (Radford et al. 2021, arXiv:2103.00020, section 3.1): the class whose prompts lie nearest.
 package struct ZeroShotClassification: EvaluationTask {

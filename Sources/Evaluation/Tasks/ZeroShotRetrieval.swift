@@ -1,5 +1,6 @@
-import Records
-import Support
+import Shards
+package import Records
+package import Support
 
 /// Image-text retrieval: the image of each caption among all, and the captions of each image.
 package struct ZeroShotRetrieval: EvaluationTask {

@@ -1,3 +1,4 @@
+import TensorCore
 import Encoders
 import Layers
 import Support

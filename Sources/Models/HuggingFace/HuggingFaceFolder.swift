@@ -1,8 +1,8 @@
-import Encoders
+package import Encoders
 import Foundation
 import Layers
-import Support
-import TensorCore
+package import Support
+package import TensorCore
 import Weights
 
 /// A transformers folder of a CLIPModel or SiglipModel: `config.json`, `model.safetensors` and, where it has one,

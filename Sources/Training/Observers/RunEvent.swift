@@ -1,5 +1,5 @@
-import Evaluation
-import Records
+package import Evaluation
+package import Records
 
 /// What becomes known of a run. Observers get values and give nothing back; what they throw ends the run.
 package enum RunEvent: Sendable {

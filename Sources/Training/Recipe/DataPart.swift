@@ -1,6 +1,6 @@
 import Evaluation
-import Images
-import Shards
+package import Images
+package import Shards
 import StrictYAML
 import Support
 

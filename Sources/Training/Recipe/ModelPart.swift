@@ -1,8 +1,9 @@
+import Encoders
 import Foundation
 import Models
 import Objectives
 import StrictYAML
-import Support
+package import Support
 
 /// What is trained, and what it begins with.
 package struct ModelPart {

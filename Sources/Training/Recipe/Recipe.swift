@@ -1,7 +1,7 @@
 import Foundation
-import Objectives
-import Optimizers
-import StrictYAML
+package import Objectives
+package import Optimizers
+package import StrictYAML
 import Support
 
 /// A training run as a YAML file states it. Paths are relative to the working folder.

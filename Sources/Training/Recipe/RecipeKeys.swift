@@ -1,7 +1,7 @@
 import Images
 import Objectives
 import Shards
-import StrictYAML
+package import StrictYAML
 import Support
 
 // Every key of a recipe, declared once: the parser, `train --help-recipe` and docs/recipe.md come from here.
