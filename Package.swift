@@ -3,7 +3,7 @@ import PackageDescription
 
 /// One line per module: its name and everything it imports. Imports point down only (docs/design.md).
 let modules: [(name: String, imports: [Target.Dependency])] = [
-    ("Support", ["CZlib"]),
+    ("Support", ["CZlib", "CVersion"]),
     ("StrictYAML", ["Support", .product(name: "Yams", package: "Yams")]),
     ("TensorCore", ["Support"]),
     ("TensorReference", ["TensorCore"]),
@@ -35,7 +35,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     (
         "Training",
         [
-            "Learning", "Experts", "Evaluation", "Models", "Encoders", "Objectives", "Optimizers", "Weights", "Layers",
+            "Learning", "Evaluation", "Models", "Encoders", "Objectives", "Optimizers", "Weights", "Layers",
             "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
@@ -49,6 +49,9 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ),
     ("Diptych", ["Models", "Images", "TensorCPU", "Support"]),
 ]
+
+/// What results carry of where the program came from.
+let commit = Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "+" : "") } ?? ""
 
 /// Imports say how far they reach, members are seen where their module is imported, existentials are written out.
 let settings: [SwiftSetting] = ["InternalImportsByDefault", "MemberImportVisibility", "ExistentialAny"].map {
@@ -70,6 +73,7 @@ let package = Package(
     targets: [
         .target(name: "COpenBLAS"),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CVersion", cSettings: [.define("DIPTYCH_COMMIT", to: "\"\(commit)\"")]),
         .target(name: "CKernels"),
         .target(name: "CPixels"),
         .target(
@@ -86,7 +90,12 @@ let package = Package(
         .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver", swiftSettings: settings),
         .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit", swiftSettings: settings),
     ]
-        + ["TensorTests", "GoldenTests", "SupportTests", "DataTests", "TrainingTests", "ReportTests", "JourneyTests"]
+        + [
+            "SupportTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "WeightsTests", "OptimizersTests",
+            "EncodersTests", "LearningTests", "ImagesTests", "TokenizationTests", "ShardsTests", "ScenesTests",
+            "ModelsTests", "ReportTests", "EvaluationTests", "ExpertsTests", "TrainingTests", "DoctorTests",
+            "JourneyTests",
+        ]
         .map {
             .testTarget(name: $0, dependencies: everyModule + ["TestKit"], swiftSettings: settings)
         } + modules.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) },

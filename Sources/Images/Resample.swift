@@ -19,10 +19,10 @@ package enum ResampleFilter: String, Sendable {
 }
 
 /// Which positions of an axis each new position is made of, and by how much, in double precision.
-struct ResampleTaps {
-    struct Tap {
-        let first: Int
-        let weights: ArraySlice<Double>
+package struct ResampleTaps {
+    package struct Tap {
+        package let first: Int
+        package let weights: ArraySlice<Double>
     }
 
     private var first: [Int] = []
@@ -31,11 +31,11 @@ struct ResampleTaps {
     /// The most that one position is made of.
     let longest: Int
 
-    subscript(position: Int) -> Tap {
+    package subscript(position: Int) -> Tap {
         Tap(first: first[position], weights: weights[ends[position]..<ends[position + 1]])
     }
 
-    init(from input: Int, to output: Int, _ filter: ResampleFilter) {
+    package init(from input: Int, to output: Int, _ filter: ResampleFilter) {
         let scale = Double(input) / Double(output)
         let stretch = max(1, scale)
         let support = filter.support * stretch

@@ -136,7 +136,7 @@ private struct Groups {
 }
 
 /// Where a sample stands in its tar, in 16 bytes: blocks of 512 bytes, and what it is called by in draws.
-struct SampleRecord: Sendable, Equatable {
+package struct SampleRecord: Sendable, Equatable {
     static let size = 16
 
     /// Of the first header, in bytes.
@@ -167,7 +167,7 @@ struct SampleRecord: Sendable, Equatable {
         return data
     }
 
-    static func id(shard: String, key: String) -> Int64 {
+    package static func id(shard: String, key: String) -> Int64 {
         var hash = SHA256()
         hash.update(Data((shard + "/" + key).utf8))
         return Int64(bitPattern: hash.finish().prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) })

@@ -2,7 +2,7 @@ import Synchronization
 import Foundation
 import Support
 
-/// The folder of one run: recipe.yaml, inputs.json, metrics.jsonl, TensorBoard events, checkpoints/, model/, evals/, and
+/// The folder of one run: recipe.yaml, inputs.json, program.json, metrics.jsonl, TensorBoard events, checkpoints/, model/, evals/, and
 /// messages.log with what standard error could not take.
 package final class RunFolder {
     package let path: String
@@ -55,6 +55,18 @@ package final class RunFolder {
         guard let handle = try? open(file) else { return }
         let head = isNew ? "standard error cannot be written; what it was meant to hold follows\n" : ""
         try? handle.write(contentsOf: Data((head + text).utf8))
+    }
+
+    /// Adds to program.json which build goes on from here.
+    ///
+    /// - Parameter step: the last one that was made before
+    func recordProgram(from step: Int) throws {
+        let file = path + "/program.json"
+        let before = Files.exists(file) ? try JSON(file: file).array ?? [] : []
+        let entry: JSON = [
+            "version": .string(Version.text), "commit": .string(Version.commit), "from_step": .integer(step),
+        ]
+        try AtomicFile.write(JSON.array(before + [entry]).text(indent: 1) + "\n", to: file)
     }
 
     /// Drops logged steps that a checkpoint does not know of.

@@ -73,6 +73,7 @@ package final class Trainer {
         let start = try found ?? fresh ?? setup.start(on: device)
         (state, checkpointed, seedStep) = (start.state, found == nil ? 0 : start.state.step, start.seedStep)
         step = Step(.contrastive(start.model, recipe.objective), start.optimizer, recipe.stepSettings)
+        try run.recordProgram(from: state.step)
         if try run.truncateMetrics(to: state) {
             let lost = "\(path)/metrics.jsonl: lines of steps before \(state.step) are lost; curves have a gap there"
             try observer.see(.note(lost))

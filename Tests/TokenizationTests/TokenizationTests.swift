@@ -1,12 +1,38 @@
 import Evaluation
 import Foundation
+import Images
+import Scenes
 import Shards
 import Support
 import TestKit
 import Testing
 import Tokenization
 
-@Suite struct TextTests {
+@Suite struct TokenizationTests {
+    @Test("A long word is merged as short ones are, in time that does not grow with its square")
+    func longWords() throws {
+        let vocabulary = BPETokenizer.installedVocabulary
+        let tokenizer = try BPETokenizer(vocabulary: vocabulary)
+        // Every merge of a repeated word is one of a single copy's, so the tokens repeat from some place on.
+        let ids = tokenizer.encode(String(repeating: "ab", count: 5000))
+        #expect(ids.count > 1000 && Set(ids[10..<ids.count - 10]).count <= 4)
+        let start = ContinuousClock.now
+        let row = tokenizer.row(String(repeating: "qxzjk", count: 20_000), contextLength: 77)
+        // As with spaces of any kind and letters that are not ASCII.
+        _ = tokenizer.row(String(repeating: "\u{E9} \u{4E2D}", count: 50_000), contextLength: 77)
+        let chain = tokenizer.row("&" + String(repeating: "amp;", count: 25_000) + "lt;b", contextLength: 77)
+        #expect(row.count == 77 && chain.count == 77)
+        #expect(chain == tokenizer.row("&amp;lt;b", contextLength: 77))
+        #expect(ContinuousClock.now - start < .seconds(20), "quadratic time would be minutes")
+    }
+
+    @Test("The bytes that open_clip's own tokenizer writes for a caption")
+    func clipRow() throws {
+        let tokenizer = try TokenizerCard(Places.project + "/Tokenizers/clip-bpe").load()
+        #expect(tokenizer.row("a photo of a cat", contextLength: 8) == [49406, 320, 1125, 539, 320, 2368, 49407, 0])
+        #expect(tokenizer.row("a photo of a cat", contextLength: 4) == [49406, 320, 1125, 49407])
+    }
+
     @Test(
         "Text is mended as ftfy mends it",
         arguments: [
@@ -19,34 +45,6 @@ import Tokenization
         ])
     func mending(_ text: String, _ mended: String) {
         #expect(TextRepair.mended(text).unicodeScalars.elementsEqual(mended.unicodeScalars))
-    }
-
-    @Test("Every task that is shipped can be read")
-    func tasks() throws {
-        let folder = Places.project + "/Evals/tasks"
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }
-        #expect(names.count >= 24)
-        for name in names {
-            let task = try TaskFile.read("\(folder)/\(name)")
-            #expect(task.name + ".yaml" == name)
-            #expect(
-                task is ZeroShotRetrieval
-                    || task.protocolParts.classNames.count > 1 && !task.protocolParts.templates.isEmpty, "\(name)")
-        }
-    }
-
-    @Test("A Karpathy split is read by its test images")
-    func karpathy() throws {
-        try Places.withFolder { folder in
-            let text = """
-                {"images": [{"filename": "a.jpg", "split": "train", "sentences": [{"raw": "no"}]},
-                  {"filename": "b.jpg", "filepath": "val", "split": "test", "sentences": [{"raw": "one"}, {"raw": "two"}]}]}
-                """
-            try AtomicFile.write(text, to: folder + "/split.json")
-            let images = try COCOCaptions(folder + "/split.json", split: "test").images
-            #expect(images.map(\.file) == ["val/b.jpg"])
-            #expect(images[0].captions == ["one", "two"])
-        }
     }
 
     @Test("The short way for plain text gives the ids of the long way")

@@ -1,14 +1,14 @@
-import Scenes
 import Evaluation
 import Foundation
 import Images
+import Scenes
 import Shards
 import Support
 import TestKit
 import Testing
 import Tokenization
 
-@Suite struct DataTests {
+@Suite struct BatcherTests {
     private func plan(threads: Int, faultShare: Double = 0.5) throws -> BatchPlan {
         var plan = BatchPlan(
             size: 8, preprocess: try Preprocess(["size": 16], height: 16, width: 16, path: "test"), contextLength: 16)
@@ -23,37 +23,6 @@ import Tokenization
         var rules = SceneRules()
         rules.side = 24
         try rules.write(count: count, seed: 1, to: folder, shardSize: 20, threads: 2)
-    }
-
-    @Test("Scenes are the same bytes for the same seed and others for another")
-    func sceneBytes() throws {
-        try Places.withFolder { folder in
-            var rules = SceneRules()
-            rules.side = 24
-            try rules.write(count: 30, seed: 5, to: folder + "/a", threads: 1)
-            try rules.write(count: 30, seed: 5, to: folder + "/b", threads: 3)
-            try rules.write(count: 30, seed: 6, to: folder + "/c", threads: 1)
-            let digests = try ["a", "b", "c"].map { SHA256.hex(try readFile("\(folder)/\($0)/scenes-0000.tar")) }
-            #expect(digests[0] == digests[1])
-            #expect(digests[0] != digests[2])
-        }
-    }
-
-    @Test("Withheld pairs are ten, one per shape and colour, and never shown when left out")
-    func withheldPairs() {
-        var rules = SceneRules()
-        rules.pairs = .seen
-        for number in 0..<500 {
-            for object in rules.scene(number, seed: 1).objects {
-                #expect(!Scene.isWithheld(object.shape, object.colour))
-            }
-        }
-        let pairs = Scene.Shape.allCases.flatMap { shape in
-            Scene.Colour.allCases.filter { Scene.isWithheld(shape, $0) }.map { (shape, $0) }
-        }
-        #expect(pairs.count == 10)
-        #expect(Set(pairs.map(\.0)).count == 10)
-        #expect(Set(pairs.map(\.1)).count == 10)
     }
 
     @Test("Batches are the same for one and three threads, and continue from a position")
@@ -135,48 +104,6 @@ import Tokenization
         #expect(throws: Failure.self) { try expandShards("a-{3..1}.tar") }
     }
 
-    @Test("Sources share an epoch by their weights")
-    func mixture() throws {
-        try Places.withFolder { folder in
-            try writeScenes(folder + "/a", count: 30)
-            try writeScenes(folder + "/b", count: 30)
-            let sources = [try ShardSource([folder + "/a"], weight: 3), try ShardSource([folder + "/b"], weight: 1)]
-            let order = try SampleOrder(sources, seed: 2, samplesPerEpoch: 40)
-            #expect(try order.epoch(0).count { $0.source == 0 } == 30)
-            #expect(try order.epoch(0).count { $0.source == 1 } == 10)
-            // Three epochs of ten visit every sample of the second source once.
-            let visits = try (0..<3).flatMap { try order.epoch($0).filter { $0.source == 1 } }
-            #expect(Set(visits.map { "\($0.shard) \($0.index)" }).count == 30)
-        }
-    }
-
-    @Test("The bytes that open_clip's own tokenizer writes for a caption")
-    func clipRow() throws {
-        let tokenizer = try TokenizerCard(Places.project + "/Tokenizers/clip-bpe").load()
-        #expect(tokenizer.row("a photo of a cat", contextLength: 8) == [49406, 320, 1125, 539, 320, 2368, 49407, 0])
-        #expect(tokenizer.row("a photo of a cat", contextLength: 4) == [49406, 320, 1125, 49407])
-    }
-
-    @Test("A COCO captions file and a folder of images are read in the file's order")
-    func coco() throws {
-        try Places.withFolder { folder in
-            let json: JSON = [
-                "images": [["id": 7, "file_name": "b.jpg"], ["id": 3, "file_name": "a.jpg"]],
-                "annotations": [
-                    ["image_id": 3, "caption": "third"], ["image_id": 7, "caption": "first"],
-                    ["image_id": 7, "caption": "second"],
-                ],
-            ]
-            try AtomicFile.write(json.text(), to: folder + "/captions.json")
-            let task = try TaskFile.read(Places.project + "/Evals/tasks/coco5k.yaml")
-            let set = try EvaluationSet(folder + "/captions.json", images: folder, task.request)
-            #expect(set.items.map(\.key) == ["b", "a"])
-            #expect(set.items.map(\.captions) == [["first", "second"], ["third"]])
-            let failure = #expect(throws: Failure.self) { try set.items[0].image() }
-            #expect(failure?.description == "\(folder)/b.jpg: no such file.")
-        }
-    }
-
     @Test("Shards packed from a table keep the bytes of the images")
     func pack() throws {
         try Places.withFolder { folder in
@@ -190,30 +117,6 @@ import Tokenization
             let shard = try Shard(folder + "/out/shard-00000.tar")
             #expect(try shard.all()[0].captions() == ["a, \"b\"", "second"])
             #expect(try shard.all()[0].imageData() == image)
-        }
-    }
-
-    @Test("A subset passes over samples and leaves the order of the others, with several weighted sources too")
-    func subsets() throws {
-        try Places.withFolder { folder in
-            var rules = SceneRules()
-            rules.side = 16
-            try rules.write(count: 30, seed: 1, to: folder + "/a", shardSize: 8, threads: 1)
-            try rules.write(count: 20, seed: 2, to: folder + "/b", shardSize: 8, threads: 1)
-            let sources = [try ShardSource([folder + "/a"], weight: 3), try ShardSource([folder + "/b"])]
-            let flags = (0..<50).map { $0 % 3 == 0 || $0 > 44 }
-            let whole = try SampleOrder(sources, seed: 4, samplesPerEpoch: 44)
-            let uses = flags.map { $0 ? Float(1) : 0 }
-            let selection = SampleSelection(data: "", seed: 4, uses: uses)
-            let part = try SampleOrder(sources, seed: 4, samplesPerEpoch: 44, selection: selection)
-            let starts = [[0, 8, 16, 24], [30, 38, 46]]
-            func isKept(_ reference: SampleReference) -> Bool {
-                flags[starts[reference.source][reference.shard] + reference.index]
-            }
-            for epoch in 0..<3 { #expect(try part.epoch(epoch) == whole.epoch(epoch).filter(isKept)) }
-            let position = try part.position(ofWhole: DataPosition(epoch: 1, taken: 20))
-            #expect(try position.epoch == 1 && position.taken == whole.epoch(1).prefix(20).count(where: isKept))
-            #expect(try (0..<7).reduce(0) { try $0 + part.keptSamples(of: $1).count } == flags.count { $0 })
         }
     }
 

@@ -1,11 +1,11 @@
-import Learning
-import Models
 import Doctor
 import Encoders
 import Evaluation
 import Foundation
 import Images
 import Layers
+import Learning
+import Models
 import Objectives
 import Support
 import TensorCPU
@@ -15,7 +15,7 @@ import Testing
 import Training
 import Weights
 
-@Suite struct ConversionTests {
+@Suite struct ModelFolderTests {
     static let clip: JSON = [
         "embed_dim": 12, "quick_gelu": true,
         "vision_cfg": ["image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8],
@@ -143,22 +143,6 @@ import Weights
         }
     }
 
-    @Test("A frozen batch norm keeps its statistics, one that is trained follows the batches")
-    func frozenNorms() throws {
-        let tower = try model(Self.resNet)
-        let pixels: [Float] = (0..<6144).map { (index: Int) -> Float in Float(index % 17) / 9 - 1 }
-        let images = tower.device.tensor(pixels, shape: [2, 3, 32, 32])
-        let texts = TokenBatch(padded: [1, 2, 3, 19, 0, 0, 4, 5, 19, 0, 0, 0], contextLength: 6)
-        let task = LearningTask.contrastive(tower, .softmax)
-        let batch = PairBatch(images: ImageBatch(images), texts: texts)
-        func statistics() -> [Float] { tower.state.filter { $0.role == .buffer }.flatMap { $0.value.floats } }
-        let before = statistics()
-        _ = task.gradients(batch) { $0.hasPrefix("visual.") }
-        #expect(statistics() == before)
-        _ = task.gradients(batch)
-        #expect(statistics() != before)
-    }
-
     @Test("Towers that transformers has no form for are refused by name")
     func refused() throws {
         let original = try model(Self.resNet)
@@ -167,24 +151,6 @@ import Weights
                 try HuggingFaceFolder.write(original, preprocess: [:], to: folder)
             }
             #expect(failure?.problem == "CLIPModel and SiglipModel have no place for an image tower of another kind")
-        }
-    }
-
-    @Test("Two different models are told apart, and the first stage that differs is named")
-    func comparison() throws {
-        let first = try model(Self.clip)
-        var second = first
-        second.visit {
-            if $0.name == "ln_final.weight" { $0.value = first.device.filled(1.5, shape: [12]) }
-        }
-        try Places.withFolder { folder in
-            for (name, model) in [("a", first), ("b", second)] {
-                try FileManager.default.createDirectory(atPath: "\(folder)/\(name)", withIntermediateDirectories: true)
-                try ModelFolder.write(model, preprocess: [:], to: "\(folder)/\(name)")
-            }
-            let result = try ModelComparison("\(folder)/a", against: "\(folder)/b", on: first.device).run()
-            let failed = result.stages.filter { if case .failed = $0.outcome { true } else { false } }.map(\.stage)
-            #expect(failed == ["parameters", "text features"])  // a scaled feature has the same direction
         }
     }
 
@@ -205,24 +171,5 @@ import Weights
         #expect(PositionEmbedding.resized(flat, width: 3, prefix: 1, toHeight: 7, width: 5)?.count == 3 * 36)
         let constant = PositionEmbedding.resized(flat, width: 3, prefix: 1, toHeight: 7, width: 5) ?? []
         #expect(constant.allSatisfy { abs($0 - 2.5) < 1e-6 })
-    }
-
-    @Test("Batch normalisation follows the batches in training only")
-    func runningStatistics() throws {
-        var tower = try model(Self.resNet)
-        let images = tower.device.filled(0.3, shape: [3, 3, 32, 32])
-        func mean() -> [Float] { tower.state.first { $0.name == "visual.bn1.running_mean" }!.value.floats }
-        _ = tower.image(images)
-        #expect(mean().allSatisfy { $0 == 0 })
-        tower.isTraining = true
-        _ = tower.image(images)
-        #expect(mean().contains { $0 != 0 })
-        let counted = tower.state.first { $0.name == "visual.bn1.num_batches_tracked" }!.value.scalar
-        #expect(counted == 1)
-        try Places.withFolder { folder in
-            try ModelFolder.write(tower, preprocess: [:], to: folder)
-            let back = try DualEncoder.read(folder, on: tower.device).model
-            #expect(back.state.first { $0.name == "visual.bn1.running_mean" }!.value.floats == mean())
-        }
     }
 }
