@@ -75,8 +75,10 @@ public struct Features: Sendable, Equatable {
 
     init(_ values: [Float], width: Int) { (self.values, self.width) = (values, width) }
 
+    /// Rows.
     public var count: Int { values.count / width }
 
+    /// A row, of `width` values.
     public subscript(row: Int) -> ArraySlice<Float> { values[row * width..<(row + 1) * width] }
 
     /// The cosine of a row with a row of others.

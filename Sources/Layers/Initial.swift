@@ -60,16 +60,3 @@ package struct FreshParameters: ParameterSource {
         return Parameter(name: name, value: value)
     }
 }
-
-/// The shapes of a model and nothing else: parameters whose values nobody has drawn. What reads a checkpoint into a model
-/// needs no more of it.
-package struct UndrawnParameters: ParameterSource {
-    let device: any Device
-
-    package init(on device: any Device) { self.device = device }
-
-    /// Memory of this shape that holds no values yet, float32.
-    package func parameter(_ name: String, _ shape: [Int], _ initial: Initial) -> Parameter {
-        Parameter(name: name, value: device.empty(shape))
-    }
-}

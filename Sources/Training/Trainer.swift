@@ -104,11 +104,13 @@ package final class Trainer {
         prune()  // a run that was killed may not have come to it
         while state.step < last {
             let (start, waited) = (Machine.now(), batches.waited)
-            let batch = try withCheckpoint { try batches.next() }
+            let batch = try withCheckpoint {
+                try checkDevice()
+                return try batches.next()
+            }
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
             let result = step(batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
             try readLate()
-            try withCheckpoint { try checkDevice() }
             state.advance(batches, pairs: batch.count)
             lastKeys = batch.keys
             let seconds = Machine.now() - start
