@@ -16,34 +16,10 @@ import Training
 import Weights
 
 @Suite struct ModelFolderTests {
-    static let clip: JSON = [
-        "embed_dim": 12, "quick_gelu": true,
-        "vision_cfg": ["image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8],
-        "text_cfg": ["context_length": 9, "vocab_size": 40, "width": 12, "heads": 2, "layers": 2],
-    ]
-    static let siglip: JSON = [
-        "embed_dim": 16, "custom_text": true, "init_logit_bias": -10,
-        "vision_cfg": [
-            "image_size": 20, "timm_model_name": "vit_base_patch16_siglip_224", "timm_pool": "map", "timm_proj": "none",
-            "timm_model_kwargs": ["embed_dim": 16, "depth": 1, "num_heads": 2, "patch_size": 8],
-        ],
-        "text_cfg": [
-            "context_length": 9, "vocab_size": 40, "width": 16, "heads": 2, "layers": 1, "no_causal_mask": true,
-            "proj_bias": true, "pool_type": "last", "norm_kwargs": ["eps": 1e-6], "act_kwargs": ["approximate": "tanh"],
-        ],
-    ]
-    static let resNet: JSON = [
-        "embed_dim": 8, "vision_cfg": ["image_size": 32, "layers": [1, 1, 1, 1], "width": 4, "head_width": 16],
-        "text_cfg": ["context_length": 6, "vocab_size": 20, "width": 8, "heads": 2, "layers": 1],
-    ]
-
-    private func model(_ config: JSON) throws -> DualEncoder {
-        try DualEncoder(FreshParameters(on: CPUDevice(), seed: 3), Blueprint(config, path: "model"))
-    }
-
-    @Test("A model goes to transformers' form and back with every bit", arguments: [clip, siglip])
+    @Test(
+        "A model goes to transformers' form and back with every bit", arguments: [TinyModels.clip, TinyModels.siglip])
     func huggingFace(_ config: JSON) throws {
-        let original = try model(config)
+        let original = try TinyModels.model(config)
         try Places.withFolder { folder in
             try HuggingFaceFolder.write(original, preprocess: [:], to: folder)
             let back = try DualEncoder.read(folder, on: original.device).model
@@ -68,7 +44,7 @@ import Weights
     @Test("transformers' image processors give the same pixels, or are refused by the key that would change them")
     func processors() throws {
         try Places.withFolder { folder in
-            try HuggingFaceFolder.write(model(Self.clip), preprocess: [:], to: folder)
+            try HuggingFaceFolder.write(TinyModels.model(TinyModels.clip), preprocess: [:], to: folder)
             let plain = try read(folder, ["size": 16, "crop_size": ["height": 16, "width": 16]])
             #expect(plain["resize_mode"] == "shortest" && plain["interpolation"] == "bicubic")
             let nested = try read(
@@ -91,7 +67,7 @@ import Weights
 
     @Test("Weights load from pieces, under other names, with a wrapper's prefix, and a bias that they lack starts at 0")
     func elsewhere() throws {
-        let original = try model(Self.siglip)
+        let original = try TinyModels.model(TinyModels.siglip)
         try Places.withFolder { folder in
             try ModelFolder.write(original, preprocess: [:], to: folder)
             let whole = folder + "/" + ModelFolder.weightsName
@@ -129,9 +105,9 @@ import Weights
     @Test("A model whose tokenizer is not known encodes images, and refuses texts")
     func tokenizers() throws {
         try Places.withFolder { folder in
-            let config = Self.clip.setting(
-                "text_cfg", to: (Self.clip["text_cfg"] ?? .null).setting("vocab_size", to: 49500))
-            try ModelFolder.write(model(config), preprocess: [:], to: folder)
+            let config = TinyModels.clip.setting(
+                "text_cfg", to: (TinyModels.clip["text_cfg"] ?? .null).setting("vocab_size", to: 49500))
+            try ModelFolder.write(TinyModels.model(config), preprocess: [:], to: folder)
             let loaded = try Model(folder, on: CPUDevice())
             let failure = #expect(throws: Failure.self) { try loaded.encode(texts: ["a"]) }
             #expect(failure?.problem.contains("vocab_size of 49500") == true)
@@ -145,7 +121,7 @@ import Weights
 
     @Test("Towers that transformers has no form for are refused by name")
     func refused() throws {
-        let original = try model(Self.resNet)
+        let original = try TinyModels.model(TinyModels.resNet)
         try Places.withFolder { folder in
             let failure = #expect(throws: Failure.self) {
                 try HuggingFaceFolder.write(original, preprocess: [:], to: folder)
@@ -156,7 +132,7 @@ import Weights
 
     @Test("Resizing keeps everything but positions, and positions of the same size")
     func resizing() throws {
-        let original = try model(Self.clip)
+        let original = try TinyModels.model(TinyModels.clip)
         let larger = try original.resized(imageSize: 32, contextLength: 12, path: "model")
         #expect(larger.blueprint.vision.height == 32)
         let old = Dictionary(uniqueKeysWithValues: original.state.map { ($0.name, $0.value) })
