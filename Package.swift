@@ -51,7 +51,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
 ]
 
 /// What results carry of where the program came from.
-let commit = Context.gitInformation.map { $0.currentCommit + ($0.hasUncommittedChanges ? "+" : "") } ?? ""
+let commit = Context.gitInformation?.currentCommit ?? ""
 
 /// Imports say how far they reach, members are seen where their module is imported, existentials are written out.
 let settings: [SwiftSetting] = ["InternalImportsByDefault", "MemberImportVisibility", "ExistentialAny"].map {

@@ -71,6 +71,7 @@ public struct Encoder: Sendable {
 public struct Features: Sendable, Equatable {
     /// Row-major [count, width].
     public let values: [Float]
+    /// Values of a row.
     public let width: Int
 
     init(_ values: [Float], width: Int) { (self.values, self.width) = (values, width) }
@@ -91,6 +92,7 @@ public struct Features: Sendable, Equatable {
 public struct DiptychError: Error, CustomStringConvertible, Sendable {
     /// A file, a line, a key or a sample.
     public let subject: String
+    /// What is wrong.
     public let problem: String
     /// Empty where there is nothing to say.
     public let remedy: String
@@ -99,6 +101,7 @@ public struct DiptychError: Error, CustomStringConvertible, Sendable {
         (self.subject, self.problem, self.remedy) = (subject, problem, remedy)
     }
 
+    /// Subject, problem and remedy as a sentence.
     public var description: String { "\(subject): \(problem)" + (remedy.isEmpty ? "" : ". \(remedy)") }
 }
 

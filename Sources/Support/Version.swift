@@ -4,6 +4,6 @@ import CVersion
 package enum Version {
     package static let text = "0.3.0"
 
-    /// The commit it was built from, "+" behind it where files had changed; empty where it is not known.
+    /// The commit of the checkout that it was built in; empty where it is none. Changes on top of it are not told.
     package static var commit: String { String(cString: cv_commit()) }
 }
