@@ -5,6 +5,7 @@ import PackageDescription
 let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Support", ["CZlib", "CVersion"]),
     ("StrictYAML", ["Support", .product(name: "Yams", package: "Yams")]),
+    ("Processes", ["Support", "CMPI"]),
     ("TensorCore", ["Support"]),
     ("TensorReference", ["TensorCore"]),
     ("TensorCPU", ["TensorCore", "Support", "CKernels", "COpenBLAS"]),
@@ -13,7 +14,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Objectives", ["TensorCore"]),
     ("Optimizers", ["TensorCore", "Support"]),
     ("Encoders", ["Layers", "TensorCore", "Support"]),
-    ("Learning", ["Objectives", "Optimizers", "Encoders", "Layers", "TensorCore"]),
+    ("Learning", ["Processes", "Objectives", "Optimizers", "Encoders", "Layers", "TensorCore", "Support"]),
     ("Images", ["Support", "CCodecs", "CPixels"]),
     ("Tokenization", ["StrictYAML", "Support", "CSentencePiece"]),
     ("Shards", ["Images", "Tokenization", "Support"]),
@@ -75,6 +76,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CVersion", cSettings: [.define("DIPTYCH_COMMIT", to: "\"\(commit)\"")]),
         .target(name: "CKernels"),
+        .target(name: "CMPI"),
         .target(name: "CPixels"),
         .target(
             name: "CCodecs",
@@ -91,7 +93,8 @@ let package = Package(
         .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit", swiftSettings: settings),
     ]
         + [
-            "SupportTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "WeightsTests", "OptimizersTests",
+            "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "WeightsTests",
+            "OptimizersTests",
             "EncodersTests", "LearningTests", "ImagesTests", "TokenizationTests", "ShardsTests", "ScenesTests",
             "ModelsTests", "ReportTests", "EvaluationTests", "ExpertsTests", "TrainingTests", "DoctorTests",
             "JourneyTests",

@@ -78,3 +78,35 @@ CLONES void ck_sigmoid_slopes(ck_int rows, ck_int columns, float *cosines, float
         sums[2] += slopes;
     }
 }
+
+CLONES void ck_row_log_sum(ck_int rows, ck_int columns, const float *cosines, float scale, float *row_max,
+                           float *row_sum) {
+    _Pragma("clang fp reassociate(on) contract(off)")
+    for (ck_int r = 0; r < rows; r++) {
+        const float *row = cosines + r * columns;
+        float top = -INFINITY, sum = 0;
+        for (ck_int j = 0; j < columns; j++) top = row[j] > top ? row[j] : top;
+        top *= scale;
+        for (ck_int j = 0; j < columns; j++) sum += fast_exp(row[j] * scale - top);
+        row_max[r] = top;
+        row_sum[r] = sum;
+    }
+}
+
+CLONES void ck_strip_softmax(ck_int rows, ck_int columns, float *cosines, float scale, const float *mine,
+                             const float *own, const float *others, ck_int diagonal, double *along) {
+    _Pragma("clang fp reassociate(on) contract(off)")
+    for (ck_int r = 0; r < rows; r++) {
+        float *row = cosines + r * columns;
+        float lse = mine[r], match = own[r], sum = 0;
+        for (ck_int j = 0; j < columns; j++) {
+            float logit = row[j] * scale;
+            float by_row = fast_exp(logit - lse);
+            row[j] = by_row + fast_exp(logit - others[j]);
+            sum += by_row * (logit - match);
+        }
+        ck_int pair = diagonal + r;
+        if (pair >= 0 && pair < columns) row[pair] -= 2.0f;
+        along[r] += sum;
+    }
+}

@@ -244,7 +244,7 @@ extension Doctor {
                     beta1: number("beta1", 0.9), beta2: number("beta2", 0.98), epsilon: number("eps", 1e-6),
                     weightDecay: number("weight_decay", 0.2))),
             StepSettings(clip: clip))
-        for _ in 0..<Int(number("steps", 3)) { _ = step(batch, rate: number("lr", 1e-3)) }
+        for _ in 0..<Int(number("steps", 3)) { _ = try step(batch, rate: number("lr", 1e-3)) }
         var stage = Comparison(
             clip == nil ? "three steps" : "three clipped steps", Self.stepTolerance(isClipped: clip != nil),
             cause: "weight decay groups, epsilon, or the order of decay and step")

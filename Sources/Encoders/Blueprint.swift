@@ -22,14 +22,14 @@ package struct Blueprint: Sendable, Equatable {
     /// - Parameter path: the file, for messages.
     /// - Throws: `Failure(.badData)` naming the key that is missing, wrong or not supported.
     package init(_ config: JSON, path: String) throws {
-        let top = try ConfigReader(
-            config, path: path, section: "model_cfg",
+        let top = try Section(
+            config, path: path, name: "model_cfg",
             known: [
                 "embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text", "init_logit_scale",
                 "init_logit_bias", "nonscalar_logit_scale", "multimodal_cfg",
             ])
         self.config = config
-        embedWidth = try top.integer("embed_dim")
+        embedWidth = try top.size("embed_dim")
         let quick = try top.bool("quick_gelu", default: false)
         vision = try ImageShape(
             config["vision_cfg"] ?? .null, embedWidth: embedWidth, quickGELU: quick, path: path)
@@ -37,11 +37,8 @@ package struct Blueprint: Sendable, Equatable {
         hasCaptionDecoder = config["multimodal_cfg"]?.object != nil
         hasTextPrefix =
             try top.bool("custom_text", default: false) || hasCaptionDecoder || text.sentence != nil
-        initialLogScale = Float(try top.number("init_logit_scale", default: 2.6592600369327783))
-        initialLogitBias = try top.has("init_logit_bias") ? Float(top.number("init_logit_bias")) : nil
-        guard abs(initialLogScale) <= 100, abs(initialLogitBias ?? 0) <= 1e6 else {
-            throw top.wrong("init_logit_scale", "the logarithm of a scale, at most 100; init_logit_bias at most 1e6")
-        }
+        initialLogScale = Float(try top.number("init_logit_scale", default: 2.6592600369327783, in: -100...100))
+        initialLogitBias = try top.optionalNumber("init_logit_bias", in: -1e6...1e6).map { Float($0) }
         guard parameterEstimate <= Self.mostParameters else {
             throw top.wrong(
                 "embed_dim",

@@ -13,40 +13,24 @@ package struct SentenceShape: Sendable, Equatable {
 
     /// - Throws: `Failure(.badData)` naming the key that does not fit.
     package init(_ config: JSON, path: String) throws {
-        func integer(_ key: String, _ fallback: Int) throws -> Int {
-            guard let value = config[key] else { return fallback }
-            let most = key == "vocab_size" ? 100_000_000 : key == "num_hidden_layers" ? 1000 : 1 << 20
-            guard let number = value.integer, (1...most).contains(number) else {
-                throw Failure(.badData, path, "\(key): needs a count of at most \(most)")
-            }
-            return number
-        }
-        guard config["model_type"]?.string == "bert" else {
-            throw Failure(
-                .badData, path,
-                "model_type is \(config["model_type"]?.string ?? "missing"), a sentence encoder is a bert")
-        }
-        guard config["position_embedding_type"]?.string ?? "absolute" == "absolute" else {
-            throw Failure(.badData, path, "position_embedding_type: only absolute is built")
-        }
-        let activation: Activation
-        switch config["hidden_act"]?.string ?? "gelu" {
-        case "gelu": activation = .gelu
-        case "gelu_new", "gelu_pytorch_tanh": activation = .geluTanh
-        case "relu": activation = .relu
-        case let other: throw Failure(.badData, path, "hidden_act: \(other) is not built")
-        }
-        let (width, heads) = (try integer("hidden_size", 768), try integer("num_attention_heads", 12))
+        let config = try Section(config, path: path)
+        try config.choice("model_type", default: nil, ["bert": ()])
+        try config.expect("position_embedding_type", "absolute")
+        let width = try config.size("hidden_size", default: 768)
+        let heads = try config.size("num_attention_heads", default: 12)
         guard width % heads == 0 else {
-            throw Failure(.badData, path, "num_attention_heads: \(width) is not divisible by \(heads)")
+            throw config.wrong("num_attention_heads", "\(width) is not divisible by \(heads)")
         }
         blocks = TransformerShape(
-            width: width, layers: try integer("num_hidden_layers", 12), heads: heads,
-            mlpWidth: try integer("intermediate_size", 3072), activation: activation,
-            epsilon: Float(config["layer_norm_eps"]?.number ?? 1e-12))
-        vocabulary = try integer("vocab_size", 30522)
-        positions = try integer("max_position_embeddings", 512)
-        types = try integer("type_vocab_size", 2)
+            width: width, layers: try config.integer("num_hidden_layers", default: 12, in: 1...1000), heads: heads,
+            mlpWidth: try config.size("intermediate_size", default: 3072),
+            activation: try config.choice(
+                "hidden_act", default: "gelu",
+                ["gelu": .gelu, "gelu_new": .geluTanh, "gelu_pytorch_tanh": .geluTanh, "relu": .relu]),
+            epsilon: Float(try config.number("layer_norm_eps", default: 1e-12)))
+        vocabulary = try config.size("vocab_size", default: 30522)
+        positions = try config.size("max_position_embeddings", default: 512)
+        types = try config.size("type_vocab_size", default: 2)
     }
 }
 

@@ -1,6 +1,5 @@
 import Foundation
-package import StrictYAML
-import Support
+package import Support
 import Tokenization
 
 /// Class names or templates named by a YAML key: a list, a text file with one a line, or a field of a

@@ -26,62 +26,25 @@ package struct Preprocess: Sendable, Equatable {
 
     /// - Throws: `Failure(.badData)` naming the key.
     package init(_ json: JSON, height: Int, width: Int, path: String) throws {
-        func wrong(_ key: String, _ problem: String) -> Failure {
-            Failure(.badData, path, "preprocess_cfg.\(key): \(problem)")
-        }
-        for key in (json.object ?? [:]).keys.sorted() where !Self.keys.contains(key) {
-            throw wrong(key, "unknown key" + (didYouMean(key, among: Self.keys).map { "; did you mean \($0)?" } ?? ""))
-        }
-        func word(_ key: String, _ fallback: String) throws -> String {
-            guard let value = json[key], !value.isNull else { return fallback }
-            guard let word = value.string else { throw wrong(key, "needs a text, has \(value.text())") }
-            return word
-        }
-        guard try word("mode", "RGB") == "RGB" else { throw wrong("mode", "only RGB is built") }
+        let settings = try Section(json, path: path, name: "preprocess_cfg")
+        try settings.requireKnown(Self.keys)
+        _ = try settings.choice("mode", default: "RGB", ["RGB": ()])
+        let sizeKey = settings.has("size") ? "size" : "image_size"
+        (self.height, self.width) = try settings.sides(sizeKey, default: (height, width), in: 1...1 << 20)
         func triple(_ key: String, _ fallback: [Float]) throws -> [Float] {
-            guard let value = json[key], !value.isNull else { return fallback }
-            guard let numbers = value.array?.compactMap(\.number), numbers.count == 3, value.array?.count == 3,
-                numbers.allSatisfy(\.isFinite)
-            else {
-                throw wrong(key, "needs three numbers")
-            }
-            return numbers.map { Float($0) }
-        }
-        self.height = height
-        self.width = width
-        if let size = json["size"] ?? json["image_size"], !size.isNull {
-            let sides = size.array?.compactMap(\.integer) ?? [size.integer, size.integer].compactMap { $0 }
-            guard sides.count == 2, sides.allSatisfy({ $0 > 0 }) else {
-                throw wrong("size", "needs a side or [height, width]")
-            }
-            (self.height, self.width) = (sides[0], sides[1])
+            try settings.has(key) ? settings.numbers(key, count: 3).map { Float($0) } : fallback
         }
         mean = try triple("mean", Self.clipMean)
         deviation = try triple("std", Self.clipDeviation)
         guard deviation.allSatisfy({ $0 > 0 && $0.isFinite }), mean.allSatisfy(\.isFinite) else {
-            throw wrong("std", "needs three numbers above 0")
+            throw settings.wrong("std", "needs three numbers above 0")
         }
-        let filterName = try word("interpolation", "bicubic")
-        guard let filter = ResampleFilter(rawValue: filterName) else {
-            throw wrong("interpolation", "\(filterName) is not bicubic or bilinear")
-        }
-        self.filter = filter
-        let modeName = try word("resize_mode", "shortest")
-        guard let mode = ResizeMode(rawValue: modeName) else {
-            throw wrong("resize_mode", "\(modeName) is not shortest, squash or longest")
-        }
-        self.mode = mode
-        if let value = json["fill_color"], !value.isNull {
-            guard let level = value.integer, (0...255).contains(level) else {
-                throw wrong("fill_color", "needs 0...255")
-            }
-            fill = UInt8(level)
-        } else {
-            fill = 0
-        }
+        filter = try settings.choice("interpolation", default: .bicubic)
+        mode = try settings.choice("resize_mode", default: .shortest)
+        fill = UInt8(try settings.integer("fill_color", default: 0, in: 0...255))
     }
 
-    private static let keys = [
+    private static let keys: Set = [
         "size", "image_size", "mode", "mean", "std", "interpolation", "resize_mode", "fill_color",
     ]
 

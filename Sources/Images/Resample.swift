@@ -2,7 +2,7 @@ import CPixels
 import Foundation
 
 /// Filters of PIL's resize.
-package enum ResampleFilter: String, Sendable {
+package enum ResampleFilter: String, Sendable, CaseIterable {
     case bicubic, bilinear
 
     var support: Double { self == .bicubic ? 2 : 1 }

@@ -22,6 +22,12 @@ package enum LearningTask: Sendable {
         }
     }
 
+    var contrastive: (DualEncoder, Objective) {
+        switch self {
+        case .contrastive(let model, let objective): (model, objective)
+        }
+    }
+
     /// The loss of a batch, [], in nats per image; nothing is recorded.
     package func loss(_ batch: PairBatch) -> Tensor {
         withoutTape {

@@ -20,19 +20,26 @@ package struct StepSettings: Sendable {
     }
 }
 
-/// One step of training, the only place where parameters change: gradients, norm, clip, update, clamp. Nothing in it waits
-/// for the device.
+/// One step of training, the only place where parameters change: gradients, their sum over the group, norm, clip, update,
+/// clamp. Nothing in it waits for the device but where bytes travel.
 package struct Step: Sendable {
     package var task: LearningTask
-    package var optimizer: AdamW
+    package internal(set) var optimizer: AdamW
     package let settings: StepSettings
+    /// nil: one undivided batch in one process
+    package let slicing: Slicing?
+    var sliced = SlicedState()
 
-    package init(_ task: LearningTask, _ optimizer: AdamW, _ settings: StepSettings) {
-        (self.task, self.optimizer, self.settings) = (task, optimizer, settings)
+    package init(_ task: LearningTask, _ optimizer: AdamW, _ settings: StepSettings, _ slicing: Slicing? = nil) {
+        (self.task, self.optimizer, self.settings, self.slicing) = (task, optimizer, settings, slicing)
     }
 
-    /// - Parameter rate: learning rate
-    package mutating func callAsFunction(_ batch: PairBatch, rate: Double) -> StepResult {
+    /// - Parameters:
+    ///   - batch: this rank's part of it
+    ///   - rate: learning rate
+    /// - Throws: `Failure(.machine)` when other ranks cannot be reached
+    package mutating func callAsFunction(_ batch: PairBatch, rate: Double) throws -> StepResult {
+        if let slicing { return try self.sliced(batch, rate: rate, slicing) }
         let (loss, gradients) = task.gradients(
             batch, chunk: settings.chunk, as: settings.element, isFrozen: settings.isFrozen)
         return apply(gradients, loss: loss, rate: rate)
@@ -62,10 +69,20 @@ package struct StepResult: Sendable {
     }
 
     private let pending: Pending
-    private let norms: AdamW.Norms
+    private let culprit: @Sendable () -> String?
+
+    /// - Parameters:
+    ///   - loss, norm: known on the host
+    ///   - culprit: the first parameter whose gradient is not finite
+    init(loss: Double, norm: Double, culprit: String?, _ model: DualEncoder) {
+        self.culprit = { culprit }
+        let scalars = model.logScale.value.device.read(
+            [model.logScale.value] + [model.logitBias?.value].compactMap { $0 })
+        pending = Pending { [loss, norm] + scalars.wait() }
+    }
 
     init(loss: Tensor, _ norms: AdamW.Norms, _ model: DualEncoder) {
-        self.norms = norms
+        culprit = { norms.firstNonFinite }
         pending = loss.device.read(
             [loss, norms.norm, model.logScale.value] + [model.logitBias?.value].compactMap { $0 })
     }
@@ -79,5 +96,5 @@ package struct StepResult: Sendable {
     }
 
     /// Where the norm is not finite: the first parameter whose gradient is not. Waits.
-    package var firstNonFinite: String? { norms.firstNonFinite }
+    package var firstNonFinite: String? { culprit() }
 }

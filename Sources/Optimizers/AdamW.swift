@@ -85,12 +85,17 @@ package struct AdamW: Sendable {
                 parameter: entry.value, gradient: gradient, mean: moments.mean, square: moments.square,
                 decays: Self.decays(entry.name, dimensions: entry.value.shape.count))
         }
+        let squares = sumsOfSquares(arrived.map(\.gradient), on: device)
+        let norm = adamW(updates, squares: squares, loss: loss, hyper(rate: rate, clip: clip))
+        return Norms(norm: norm, squares: squares, names: arrived.map(\.entry.name))
+    }
+
+    /// Of the step at hand.
+    package func hyper(rate: Double, clip: Double?) -> AdamWStep {
         var hyper = AdamWStep(
             rate: rate, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon,
             weightDecay: settings.weightDecay, step: step)
         hyper.clip = clip
-        let squares = sumsOfSquares(arrived.map(\.gradient), on: device)
-        let norm = adamW(updates, squares: squares, loss: loss, hyper)
-        return Norms(norm: norm, squares: squares, names: arrived.map(\.entry.name))
+        return hyper
     }
 }

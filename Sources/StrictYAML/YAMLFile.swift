@@ -1,5 +1,5 @@
 import Foundation
-import Support
+package import Support
 package import Yams
 
 /// A YAML file with the user's overrides merged in.
@@ -111,4 +111,35 @@ package struct YAMLFile {
             out[prefix] = node.scalar?.string ?? ""
         }
     }
+}
+
+extension Section {
+    /// - Throws: `Failure` naming file and line
+    package convenience init(file path: String) throws { try self.init(YAMLFile(path)) }
+
+    /// The top mapping of a file.
+    package convenience init(_ file: YAMLFile) throws {
+        guard file.root.mapping != nil else { throw Failure(.badData, file.path, "is no YAML mapping") }
+        try self.init(YAMLValue(node: file.root), path: file.path)
+    }
+}
+
+/// YAML's scalars say by their form what they are.
+private struct YAMLValue: StrictValue {
+    let node: Node
+
+    var isNull: Bool { node.null != nil && node.scalar?.style == .plain }
+    var string: String? { node.scalar?.string }
+    var integer: Int? { node.int ?? node.float.flatMap { Int(exactly: $0) } }
+    /// YAML 1.1 wants a dot in 1e-3; people write it without.
+    var number: Double? { node.float ?? node.scalar.flatMap { Double($0.string) } }
+    var bool: Bool? { node.bool }
+    var items: [any StrictValue]? { node.sequence?.map { YAMLValue(node: $0) } }
+    var members: [StrictMember]? {
+        node.mapping?.map {
+            StrictMember(name: $0.key.string ?? "?", value: YAMLValue(node: $0.value), line: $0.key.mark?.line)
+        }
+    }
+    var line: Int? { node.mark?.line }
+    var shown: String { node.scalar?.string ?? (node.sequence == nil ? "a mapping" : "a list") }
 }

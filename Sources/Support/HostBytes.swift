@@ -21,4 +21,12 @@ package final class HostBytes: @unchecked Sendable {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "\(range) is outside of \(count) bytes")
         return UnsafeMutableRawBufferPointer(start: start + range.lowerBound, count: range.count)
     }
+
+    /// Fills from the front with values in the host's form.
+    package func copy<Value: BitwiseCopyable>(_ values: [Value]) {
+        values.withUnsafeBytes { part(0..<$0.count).copyMemory(from: $0) }
+    }
+
+    /// Everything, as values in the host's form.
+    package func array<Value: BitwiseCopyable>(of type: Value.Type) -> [Value] { Array(bytes.bindMemory(to: type)) }
 }

@@ -22,6 +22,9 @@ package enum Machine {
 
     package static var coreCount: Int { ProcessInfo.processInfo.activeProcessorCount }
 
+    /// Of the whole machine, whether this process may use them or not.
+    package static var onlineCores: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
     /// Largest resident set so far, bytes (VmHWM).
     package static var peakMemory: Int { statusField("VmHWM:") }
 

@@ -44,7 +44,7 @@ package enum Kernel: Sendable {
     // Convolutions
     case unfold(Unfold), unfoldGradient(UnfoldGradient), depthwise(Depthwise), depthwiseGradient(DepthwiseGradient)
     // Objectives and the optimiser
-    case contrastive(Contrastive), adamW(AdamW)
+    case contrastive(Contrastive), logSums(LogSums), contrastiveStrip(ContrastiveStrip), adamW(AdamW)
 
     /// What all calls have in common.
     package var call: any KernelCall {
@@ -84,6 +84,8 @@ package enum Kernel: Sendable {
         case .depthwise(let call): call
         case .depthwiseGradient(let call): call
         case .contrastive(let call): call
+        case .logSums(let call): call
+        case .contrastiveStrip(let call): call
         case .adamW(let call): call
         }
     }

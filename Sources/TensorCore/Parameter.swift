@@ -29,6 +29,12 @@ package struct Parameter: Sendable {
     /// What `backward` has left here, of the value's shape; nil when no gradient arrived.
     package var gradient: Tensor? { leaf?.gradient }
 
+    /// What `backward` has left here and how often it came; the next gradient begins a new sum.
+    package func takeGradient() -> (gradient: Tensor?, arrivals: Int) { leaf?.node?.take() ?? (nil, 0) }
+
+    /// Hears how many gradients have arrived since the last `takeGradient`; nil: nobody does.
+    package func onArrival(_ body: ((Int) -> Void)?) { leaf?.node?.onArrival = body }
+
     /// Collects gradients from now on unless it is frozen, and is computed with in `element`: the one place where float32
     /// values become compute copies. Single values (the logit scale) stay float32.
     package mutating func watch(isFrozen: Bool, as element: Element) {

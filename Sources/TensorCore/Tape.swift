@@ -17,6 +17,8 @@ package final class Node: @unchecked Sendable {
 
     /// Adds to the gradient, in place once nobody else can see the sum.
     func receive(_ incoming: Tensor) {
+        arrivals += 1
+        defer { onArrival?(arrivals) }
         guard let held = gradient else {
             gradient = incoming
             return
@@ -34,6 +36,15 @@ package final class Node: @unchecked Sendable {
     }
 
     private var ownsSum = false
+    private var arrivals = 0
+    /// Hears how many gradients have arrived since the last `take`.
+    var onArrival: ((Int) -> Void)?
+
+    /// What has arrived, which the next one begins anew from.
+    func take() -> (gradient: Tensor?, arrivals: Int) {
+        defer { (gradient, arrivals, ownsSum) = (nil, 0, false) }
+        return (gradient, arrivals)
+    }
 }
 
 /// Turns recording off for a region of code.

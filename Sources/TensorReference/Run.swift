@@ -46,6 +46,8 @@ extension ReferenceDevice {
         case .depthwise(let call): depthwise(call)
         case .depthwiseGradient(let call): depthwiseGradient(call)
         case .contrastive(let call): contrastive(call)
+        case .logSums(let call): logSums(call)
+        case .contrastiveStrip(let call): contrastiveStrip(call)
         case .adamW(let call): adamW(call)
         }
     }

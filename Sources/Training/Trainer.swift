@@ -109,7 +109,8 @@ package final class Trainer {
                 return try batches.next()
             }
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
-            let result = step(batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
+            let result = try step(
+                batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
             try readLate()
             state.advance(batches, pairs: batch.count)
             lastKeys = batch.keys

@@ -51,7 +51,7 @@ import Weights
                 folder, ["size": ["height": 16, "width": 16], "resample": 2, "do_center_crop": false], nested: true)
             #expect(nested["resize_mode"] == "squash" && nested["interpolation"] == "bilinear")
             let bare = try read(folder, ["size": 16, "crop_size": 16, "do_normalize": false])
-            #expect(bare["mean"] == [0, 0, 0] && bare["std"] == [1, 1, 1])
+            #expect(bare["mean"] == [0.0, 0.0, 0.0] && bare["std"] == [1.0, 1.0, 1.0])
             let refusals: [(String, JSON)] = [
                 ("size", 20), ("crop_size", 12), ("do_rescale", false), ("do_resize", false), ("resample", 1),
                 ("rescale_factor", 1.0), ("do_center_crop", false), ("image_processor_type", "BitImageProcessor"),

@@ -28,7 +28,7 @@ import Weights
             try AtomicFile.write("a: 1\nb: many\n", to: folder + "/x.yaml")
             let section = try Section(file: folder + "/x.yaml")
             let failure = #expect(throws: Failure.self) { try section.integer("b") }
-            #expect(failure?.description == "\(folder)/x.yaml:2: b: needs an integer.")
+            #expect(failure?.description == "\(folder)/x.yaml:2: b: needs an integer, has many.")
         }
     }
 }

@@ -100,6 +100,12 @@ double ck_softmax_slopes(ck_int rows, ck_int columns, float *cosines, float scal
                          const float *column_lse, const float *row_own, const float *column_own, ck_int diagonal);
 // Sigmoid: cosines become d loss / d logit times B; sums[0] += loss, [1] += slope * (logit - bias), [2] += slope.
 void ck_sigmoid_slopes(ck_int rows, ck_int columns, float *cosines, float scale, float bias, ck_int diagonal, double *sums);
+// The first pass by rows alone.
+void ck_row_log_sum(ck_int rows, ck_int columns, const float *cosines, float scale, float *row_max, float *row_sum);
+// The second by rows alone: cosines become d loss / d logit times 2B. mine and own: of these rows; others: of the columns.
+// along [rows]: adds the sum of each row's shares times the distance to its own logit.
+void ck_strip_softmax(ck_int rows, ck_int columns, float *cosines, float scale, const float *mine, const float *own,
+                      const float *others, ck_int diagonal, double *along);
 
 // optimizer.c
 // share1 = 1 - beta1 and share2 = 1 - beta2, rounded once from double as PyTorch does

@@ -38,8 +38,8 @@ struct BenchFeed: DiptychCommand {
         var training = Step(
             .contrastive(try setup.model(on: device).model, recipe.objective), AdamW(recipe.optimizer.settings),
             recipe.stepSettings)
-        func step(_ batch: Batch) {
-            _ = training(
+        func step(_ batch: Batch) throws {
+            _ = try training(
                 batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: device), rate: recipe.optimizer.rate
             )
             .wait()
@@ -49,23 +49,23 @@ struct BenchFeed: DiptychCommand {
         for _ in 0..<turns {
             let batches = try Batcher(setup.order, setup.plan, tokenizer: setup.tokenizer, from: position)
             defer { batches.stop() }
-            for _ in 0..<4 { step(try batches.next()) }  // the reader is three batches ahead
+            for _ in 0..<4 { try step(try batches.next()) }  // the reader is three batches ahead
             var held: [Batch] = []
             let before = batches.waited
             for _ in 0..<steps {
                 let start = Machine.now()
                 let batch = try batches.next()
-                step(batch)
+                try step(batch)
                 fromShards.append(Machine.now() - start)
                 held.append(batch)
             }
             waited += batches.waited - before
             position = batches.position
             batches.stop()
-            step(held[0])  // while the reader's threads end
+            try step(held[0])  // while the reader's threads end
             for batch in held {
                 let start = Machine.now()
-                step(batch)
+                try step(batch)
                 fromMemory.append(Machine.now() - start)
             }
         }

@@ -42,7 +42,7 @@ struct BenchStep: DiptychCommand {
         for round in 0..<steps + 2 {
             if round == 2 { _ = device.take() }
             let start = Machine.now()
-            _ = step(PairBatch(images: ImageBatch(images), texts: texts[round]), rate: 1e-4).wait()
+            _ = try step(PairBatch(images: ImageBatch(images), texts: texts[round]), rate: 1e-4).wait()
             if round >= 2 { times.append(Machine.now() - start) }
         }
         let (kernels, waits) = device.take()

@@ -45,43 +45,47 @@ struct HuggingFaceProcessor {
         }
     }
 
-    private static let half: JSON = [0.5, 0.5, 0.5]
-    private static let clipMean: JSON = [0.48145466, 0.4578275, 0.40821073]
-    private static let clipDeviation: JSON = [0.26862954, 0.26130258, 0.27577711]
+    private static let half = [0.5, 0.5, 0.5]
+    private static let clipMean = [0.48145466, 0.4578275, 0.40821073]
+    private static let clipDeviation = [0.26862954, 0.26130258, 0.27577711]
+
+    private static func numbers(_ values: [Double]) -> JSON { .array(values.map { .number($0) }) }
 
     private static func standard(isSigLIP: Bool, side: Int) -> JSON {
         [
-            "size": .integer(side), "mode": "RGB", "mean": isSigLIP ? half : clipMean,
-            "std": isSigLIP ? half : clipDeviation, "interpolation": "bicubic",
+            "size": .integer(side), "mode": "RGB", "mean": numbers(isSigLIP ? half : clipMean),
+            "std": numbers(isSigLIP ? half : clipDeviation), "interpolation": "bicubic",
             "resize_mode": isSigLIP ? "squash" : "shortest", "fill_color": 0,
         ]
     }
 
     private init(_ json: JSON, path: String, side: (height: Int, width: Int), isSigLIP modelIsSigLIP: Bool) throws {
-        let settings = ProcessorSettings(json, path: path)
+        let settings = try ProcessorSettings(json, path: path)
         try settings.requireKnown(Self.read.union(Self.benign))
         let type = settings["image_processor_type"] ?? settings["feature_extractor_type"]
         let isSigLIP = try Self.family(type, path) ?? modelIsSigLIP
         try Self.requireRescaling(settings)
-        let isNormalized = try settings.flag("do_normalize", true)
+        let isNormalized = try settings.section.bool("do_normalize", default: true)
         let filter = try Self.filter(settings)
         let isSquashed = try Self.isSquashed(settings, side, isSigLIP)
         try Self.requireCrop(settings, side, isSigLIP: isSigLIP, isSquashed: isSquashed)
         let (mean, deviation) = isSigLIP ? (Self.half, Self.half) : (Self.clipMean, Self.clipDeviation)
         preprocess = [
             "size": .integer(side.height), "mode": "RGB",
-            "mean": isNormalized ? try settings.triple("image_mean", mean) : [0, 0, 0],
-            "std": isNormalized ? try settings.triple("image_std", deviation) : [1, 1, 1],
+            "mean": Self.numbers(
+                isNormalized ? try settings.section.numbers("image_mean", count: 3, default: mean) : [0, 0, 0]),
+            "std": Self.numbers(
+                isNormalized ? try settings.section.numbers("image_std", count: 3, default: deviation) : [1, 1, 1]),
             "interpolation": .string(filter), "resize_mode": isSquashed ? "squash" : "shortest", "fill_color": 0,
         ]
         notes = []
     }
 
     private static func requireRescaling(_ settings: ProcessorSettings) throws {
-        guard try settings.flag("do_resize", true) else {
+        guard try settings.section.bool("do_resize", default: true) else {
             throw settings.refuse("do_resize", "images that are not resized are not built")
         }
-        guard try settings.flag("do_rescale", true) else {
+        guard try settings.section.bool("do_rescale", default: true) else {
             throw settings.refuse("do_rescale", "values up to 255 are not built")
         }
         if let factor = settings["rescale_factor"] {
@@ -140,7 +144,7 @@ struct HuggingFaceProcessor {
     private static func requireCrop(
         _ settings: ProcessorSettings, _ side: (height: Int, width: Int), isSigLIP: Bool, isSquashed: Bool
     ) throws {
-        let isCut = try settings.flag("do_center_crop", !isSigLIP)
+        let isCut = try settings.section.bool("do_center_crop", default: !isSigLIP)
         guard !isSigLIP else {
             if isCut { throw settings.refuse("do_center_crop", "SigLIP's images are not cut") }
             return
@@ -158,40 +162,28 @@ struct HuggingFaceProcessor {
     }
 }
 
-/// A processor's JSON; null is as absent.
+/// A processor's settings.
 private struct ProcessorSettings {
     let json: JSON
-    let path: String
+    let section: Section
 
-    init(_ json: JSON, path: String) { (self.json, self.path) = (json, path) }
+    init(_ json: JSON, path: String) throws {
+        self.json = json
+        section = try Section(json, path: path)
+    }
 
+    /// Null is as absent.
     subscript(key: String) -> JSON? { json[key].flatMap { $0.isNull ? nil : $0 } }
 
     func refuse(_ key: String, _ why: String) -> Failure {
-        Failure(.badData, path, "\(key): \(json[key]?.text() ?? "absent"), \(why)")
+        section.wrong(key, "\(json[key]?.text() ?? "absent"), \(why)")
     }
 
     /// What is off may be unknown: it does nothing.
     func requireKnown(_ keys: Set<String>) throws {
-        guard let members = json.object else { throw Failure(.badData, path, "holds no object") }
-        for (key, found) in members.sorted(by: { $0.key < $1.key }) where !found.isNull {
-            guard keys.contains(key) || found.bool == false else {
-                throw refuse(key, "a setting that this version does not know")
-            }
+        for key in section.keys where !keys.contains(key) {
+            guard let found = self[key], found.bool != false else { continue }
+            throw refuse(key, "a setting that this version does not know")
         }
-    }
-
-    func flag(_ key: String, _ fallback: Bool) throws -> Bool {
-        guard let found = self[key] else { return fallback }
-        guard let flag = found.bool else { throw refuse(key, "true or false is needed") }
-        return flag
-    }
-
-    func triple(_ key: String, _ fallback: JSON) throws -> JSON {
-        guard let found = self[key] else { return fallback }
-        guard let numbers = found.array?.map(\.number), numbers.count == 3, !numbers.contains(nil) else {
-            throw refuse(key, "three numbers are needed")
-        }
-        return found
     }
 }

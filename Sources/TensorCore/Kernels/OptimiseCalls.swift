@@ -38,7 +38,7 @@ extension Kernel {
     /// min(1, clip / (norm + 1e-6)), PyTorch's clip_grad_norm_. Where the loss or the norm is not finite nothing changes.
     package struct AdamW: KernelCall {
         package let updates: [AdamWUpdate]
-        /// float64 [count], each gradient's sum of squares; added in their order
+        /// float64, the sums of squares of all gradients; added in their order
         package let squares: Tensor
         package let loss: Tensor  // []
         package let step: AdamWStep

@@ -29,3 +29,39 @@ package func contrastiveLoss(
         return gradients
     }
 }
+
+/// Of each of this rank's rows the log-sum-exp of its logits and its own logit; see `Kernel.LogSums`.
+///
+/// - Parameters:
+///   - mine: [b,E], unit rows
+///   - all: [B,E], unit rows of the other side, this rank's from `offset` on
+///   - slice: rows of a slice, which divides b
+/// - Returns: [b] and [b]
+package func contrastiveLogSums(mine: Tensor, all: Tensor, logScale: Tensor, offset: Int, slice: Int) -> (
+    sums: Tensor, own: Tensor
+) {
+    let device = mine.device
+    let call = Kernel.LogSums(
+        mine: mine.detached, all: all, logScale: logScale.detached, offset: offset, slice: slice,
+        sums: device.empty([mine.rows]), own: device.empty([mine.rows]))
+    device.run(.logSums(call))
+    return (call.sums, call.own)
+}
+
+/// The gradients of this rank's rows, [b,E], and float64 [b,3] parts of loss, d/d log scale and d/d bias; see
+/// `Kernel.ContrastiveStrip`.
+///
+/// - Parameter softmax: of `contrastiveLogSums`, the other side's [B] gathered; nil: sigmoid
+package func contrastiveStrip(
+    mine: Tensor, all: Tensor, scalars: (logScale: Tensor, logitBias: Tensor?), offset: Int, slice: Int,
+    softmax: (sums: Tensor, own: Tensor, others: Tensor)?
+) -> (gradient: Tensor, parts: Tensor) {
+    precondition(mine.rows % slice == 0, "\(mine.rows) rows are not slices of \(slice)")
+    let device = mine.device
+    let call = Kernel.ContrastiveStrip(
+        mine: mine.detached, all: all, logScale: scalars.logScale.detached,
+        logitBias: softmax == nil ? scalars.logitBias?.detached : nil, offset: offset, slice: slice, softmax: softmax,
+        gradient: device.empty(mine.shape), parts: device.empty([mine.rows, 3], .float64))
+    device.run(.contrastiveStrip(call))
+    return (call.gradient, call.parts)
+}

@@ -1,8 +1,7 @@
 import Images
 import Objectives
 import Shards
-package import StrictYAML
-import Support
+package import Support
 
 // Every key of a recipe, declared once: the parser, `train --help-recipe` and docs/recipe.md come from here.
 

@@ -1,6 +1,4 @@
-import Support
-
-/// A key of a YAML file, declared once: reading it, its line of help and its documentation come from here.
+/// A key of a file, declared once: reading it, its line of help and its documentation come from here.
 package struct Key<Value> {
     package let name: String
     /// What it means, in one sentence.
