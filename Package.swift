@@ -36,8 +36,8 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     (
         "Training",
         [
-            "Learning", "Evaluation", "Models", "Encoders", "Objectives", "Optimizers", "Weights", "Layers",
-            "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
+            "Processes", "Learning", "Evaluation", "Models", "Encoders", "Objectives", "Optimizers", "Weights",
+            "Layers", "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
     ("Mixtures", ["Training", "Experts", "Shards", "TensorCore", "Support"]),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Processes
 import Support
 import TensorCPU
 
@@ -24,7 +25,13 @@ struct DiptychMain: ParsableCommand {
             try Subcommands.check(arguments)
             command = try parseAsRoot(arguments)
         } catch { end(error) }
-        do { try command.run() } catch { end(error) }
+        do {
+            try command.run()
+            try Ranks.leave()
+        } catch {
+            Ranks.end(error)
+            end(error)
+        }
     }
 
     /// Says what went wrong, and with which code.
@@ -53,7 +60,14 @@ protocol DiptychCommand: ParsableCommand {
 }
 
 extension DiptychCommand {
-    func run() throws { try execute() }
+    func run() throws {
+        if let size = Launched.size(), size > 1, !(self is any SharedCommand) {
+            throw Failure(
+                .usage, Self._commandName, "runs in one process, and a launcher started \(size)",
+                remedy: "Start it without mpirun or srun")
+        }
+        try execute()
+    }
 }
 
 /// A line of the answer, on standard output.
@@ -73,13 +87,14 @@ struct MachineOptions: ParsableArguments {
 
     /// Says when the system gave fewer threads than there should be.
     ///
+    /// - Parameter group: processes that share the machine
     /// - Throws: `Failure(.machine)` without OpenBLAS
-    func device() throws -> CPUDevice {
+    func device(_ group: any ProcessGroup = Alone()) throws -> CPUDevice {
         guard CPUDevice.isUsable else {
             throw Failure(.machine, "libopenblas.so.0", "cannot be opened", remedy: "Run scripts/setup")
         }
-        let device = CPUDevice(threads: threads)
-        let wanted = threads ?? Machine.coreCount
+        let wanted = threads ?? (group as? MPIGroup)?.threads.count ?? Machine.coreCount
+        let device = CPUDevice(threads: wanted)
         if device.threadCount < wanted {
             say("threads: the system gave \(device.threadCount) of \(wanted); results are the same, but later")
         }

@@ -1,3 +1,4 @@
+import Processes
 import Objectives
 import Layers
 import ArgumentParser
@@ -6,7 +7,7 @@ import Report
 import Support
 import Training
 
-struct TrainCommand: DiptychCommand {
+struct TrainCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Pretrain a dual encoder by a recipe.",
         discussion: """
@@ -17,6 +18,7 @@ struct TrainCommand: DiptychCommand {
               diptych train Recipes/scenes.yaml --resume --allow-changed data
               diptych train Recipes/scenes.yaml --dry-run
               diptych train Recipes/scenes.yaml --run runs/seed --until 900    # a seed for experts
+              mpirun -n 4 --bind-to none diptych train Recipes/scenes.yaml --set slices=4
 
             Ctrl-C writes a checkpoint and exits with 75; --resume continues as if it had never stopped.
             """)
@@ -35,6 +37,7 @@ struct TrainCommand: DiptychCommand {
     @Option(help: "Stop after this step's checkpoint; --resume goes on, experts may continue from it.") var until: Int?
     @Flag(help: "Say what would be done and write the first batch as a contact sheet.") var dryRun = false
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var ranks: RankOptions
 
     func validate() throws {
         if recipe == nil, !helpRecipe { throw ValidationError("Missing expected argument '<recipe>'.") }
@@ -49,16 +52,24 @@ struct TrainCommand: DiptychCommand {
         let parsed = try Recipe(recipe, overrides: set)
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         let folder = run ?? "runs/" + name
-        if dryRun { return try DryRun(parsed, device: machine.device()).show(sheet: folder + ".first-batch.html") }
+        let group = try Ranks.join(patience: ranks.patience)
+        if dryRun {
+            guard group.size == 1 else { throw group.agreed(Failure(.usage, "--dry-run", "runs in one process")) }
+            return try DryRun(parsed, device: machine.device()).show(sheet: folder + ".first-batch.html")
+        }
         let progress = TrainingProgress("train", batch: parsed.batch)
         let trainer = try Trainer(
-            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device(),
+            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device(group), group: group,
             observer: progress)
-        say(
-            "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss"
-        )
+        if group.isRoot {
+            let ranks = group.size > 1 ? ", \(group.size) processes" : ""
+            say(
+                "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss\(ranks)"
+            )
+        }
         Interruption.watch()
         try trainer.train(until: until)
+        guard group.isRoot else { return }
         progress.finish()
         if let until, until < trainer.steps {
             return try answer("checkpoint: \(folder)/checkpoints/step-\(until)")

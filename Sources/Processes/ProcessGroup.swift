@@ -70,6 +70,22 @@ extension ProcessGroup {
     }
 }
 
+/// A failure that every rank comes to by itself: one of them says it.
+package struct AgreedFailure: Error, CustomStringConvertible {
+    package let failure: Failure
+    package var description: String { failure.description }
+}
+
+extension ProcessGroup {
+    /// What is thrown where every rank throws the same.
+    package func agreed(_ failure: Failure) -> any Error { size > 1 ? AgreedFailure(failure: failure) : failure }
+
+    /// Runs what fails at every rank or at none.
+    package func agreeing<Value>(_ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch let failure as Failure { throw agreed(failure) }
+    }
+}
+
 /// Bytes to or from another rank.
 package struct Message: Sendable {
     package let rank: Int

@@ -20,7 +20,10 @@ package struct StepRecord: Sendable, Equatable {
     package var dataWaitFraction: Double
     /// Faulty samples so far, of the whole run.
     package var leftOut: Int
+    /// The largest of all processes.
     package var peakMemoryBytes: Int
+    /// nil for one process.
+    package var ranks: RanksRecord?
 
     package init(step: Int, steps: Int) {
         (self.step, self.steps) = (step, steps)
@@ -29,13 +32,18 @@ package struct StepRecord: Sendable, Equatable {
     }
 
     package var json: JSON {
-        [
+        let json: JSON = [
             "step": .integer(step), "pairs_seen": .integer(pairsSeen), "epoch": .integer(epoch), "loss": .number(loss),
             "learning_rate": .number(learningRate), "logit_scale": .number(logitScale),
             "logit_bias": logitBias.map { .number($0) } ?? .null, "gradient_norm": .number(gradientNorm),
             "pairs_per_second": .number(pairsPerSecond), "data_wait_fraction": .number(dataWaitFraction),
             "left_out": .integer(leftOut), "peak_memory_bytes": .integer(peakMemoryBytes),
         ]
+        guard let ranks else { return json }
+        return json.setting("ranks", to: .integer(ranks.count)).setting("slowest_rank", to: .integer(ranks.slowest))
+            .setting(
+                "compute_seconds", to: [.number(ranks.computeSeconds.least), .number(ranks.computeSeconds.most)]
+            ).setting("exchange_fraction", to: .number(ranks.exchangeFraction))
     }
 
     /// nil for a line that is no step's.
@@ -50,6 +58,7 @@ package struct StepRecord: Sendable, Equatable {
         pairsPerSecond = json["pairs_per_second"]?.number ?? 0
         dataWaitFraction = json["data_wait_fraction"]?.number ?? 0
         (leftOut, peakMemoryBytes) = (json["left_out"]?.integer ?? 0, json["peak_memory_bytes"]?.integer ?? 0)
+        ranks = RanksRecord(json)
     }
 
     /// TensorBoard's tags.
@@ -58,7 +67,39 @@ package struct StepRecord: Sendable, Equatable {
             ("train/loss", loss), ("train/learning_rate", learningRate), ("train/logit_scale", logitScale),
             ("train/gradient_norm", gradientNorm), ("speed/pairs_per_second", pairsPerSecond),
             ("speed/data_wait_fraction", dataWaitFraction),
-        ] + [logitBias.map { ("train/logit_bias", $0) }].compactMap { $0 }
+        ] + [ranks.map { ("speed/exchange_fraction", $0.exchangeFraction) }].compactMap { $0 } + [logitBias.map { ("train/logit_bias", $0) }].compactMap { $0 }
+    }
+}
+
+/// How a step went over several processes.
+package struct RanksRecord: Sendable, Equatable {
+    package let count: Int
+    /// That computed longest.
+    package let slowest: Int
+    /// Of the quickest and the slowest rank.
+    package let computeSeconds: (least: Double, most: Double)
+    /// Of the step's time, the most that a rank waited for others.
+    package let exchangeFraction: Double
+
+    package init(
+        count: Int, slowest: Int, computeSeconds: (least: Double, most: Double), exchangeFraction: Double
+    ) {
+        (self.count, self.slowest, self.exchangeFraction) = (count, slowest, exchangeFraction)
+        self.computeSeconds = computeSeconds
+    }
+
+    init?(_ json: JSON) {
+        guard let count = json["ranks"]?.integer, let seconds = json["compute_seconds"]?.array?.compactMap(\.number),
+            seconds.count == 2
+        else { return nil }
+        self.init(
+            count: count, slowest: json["slowest_rank"]?.integer ?? 0, computeSeconds: (seconds[0], seconds[1]),
+            exchangeFraction: json["exchange_fraction"]?.number ?? 0)
+    }
+
+    package static func == (a: RanksRecord, b: RanksRecord) -> Bool {
+        a.count == b.count && a.slowest == b.slowest && a.computeSeconds == b.computeSeconds
+            && a.exchangeFraction == b.exchangeFraction
     }
 }
 

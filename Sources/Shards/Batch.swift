@@ -2,7 +2,7 @@ package import Images
 package import Support
 import Tokenization
 
-/// Samples together, as the host holds them.
+/// Samples together, as the host holds them; over several processes, this one's part of a batch.
 package struct Batch: Sendable {
     /// [B,H,W,3]
     package let pixels: HostBytes

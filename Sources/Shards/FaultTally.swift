@@ -33,6 +33,13 @@ package struct FaultTally: Sendable, Equatable {
         if examples[reason] == nil { examples[reason] = example.shownName }
     }
 
+    /// Another's faults with ours.
+    package mutating func add(_ other: FaultTally) {
+        seen += other.seen
+        for (reason, count) in other.counts { counts[reason, default: 0] += count }
+        examples.merge(other.examples) { ours, _ in ours }
+    }
+
     /// "3 truncated image (first: a/b.tar: 0012), 1 empty caption (...)"
     package var summary: String {
         counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }

@@ -13,6 +13,13 @@ package struct ShardSource: Sendable {
         count = shards.reduce(0) { $0 + $1.count }
         guard count > 0 else { throw Failure(.badData, patterns.joined(separator: ", "), "the shards hold no samples") }
     }
+
+    /// The sample at a place among all of this source, which is the number-th of an order.
+    func reference(_ place: Int, in number: Int) -> SampleReference {
+        var (shard, index) = (0, place)
+        while index >= shards[shard].count { (shard, index) = (shard + 1, index - shards[shard].count) }
+        return SampleReference(source: number, shard: shard, index: index)
+    }
 }
 
 /// A sample of a source.
@@ -70,6 +77,18 @@ package struct SampleOrder: Sendable {
 
     /// The samples of an epoch, in order.
     package func samples(of epoch: Int) -> EpochSamples { EpochSamples(self, epoch) }
+
+    /// Whether a sample takes part in an epoch.
+    ///
+    /// - Throws: `Failure(.io)` when an index can no longer be read
+    func isUsed(_ reference: SampleReference, epoch: Int) throws -> Bool {
+        guard let selection else { return true }
+        let sample = starts[reference.source][reference.shard] + reference.index
+        let share = selection.uses[sample]
+        if share == 0 || share == 1 { return share == 1 }
+        let ids = try sources[reference.source].shards[reference.shard].ids()
+        return selection.isUsed(sample, id: ids[reference.index], epoch: epoch)
+    }
 
     /// Where this order stands when the order of all samples has come to a position.
     ///

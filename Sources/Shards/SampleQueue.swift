@@ -1,35 +1,55 @@
 import Foundation
 import Support
 
-/// Samples in their order, prepared ahead by threads that end with their owner's `end()`.
+/// Batches in their order, prepared ahead by threads that end with their owner's `end()`.
 ///
-/// The order goes on from epoch to epoch, so that the next one's first samples are ready when this one ends.
+/// The order goes on from epoch to epoch, so that the next one's first samples are ready when this one ends. Which sample
+/// has which slot of which batch is known before any is read.
 final class SampleQueue: @unchecked Sendable {
-    struct Item {
+    /// The slots of a batch that this process fills.
+    struct Filled {
+        /// Where the batch begins.
         let position: DataPosition
-        let result: Result<PreparedSample, SampleError>
+        /// Of the whole batch, other processes' slots among them.
+        let size: Int
+        let pixels: HostBytes
+        /// By slot of this process.
+        var slots: [Result<PreparedSample, SampleError>]
+        /// Of samples whose slots others have taken.
+        var faults: [SampleError]
+    }
+
+    private struct Open {
+        var filled: Filled
+        var missing: Int
     }
 
     private let reader: SampleReader
     private let isEndless: Bool
     private let lookAhead: Int
+    private let share: Range<Int>
     private let condition = NSCondition()
     // Guarded by the condition.
     private var samples: EpochSamples
     private var position: DataPosition
-    private var issued = 0
+    private var batches: [Int: Open] = [:]
+    private var begun = 0
     private var taken = 0
-    private var ready: [Int: Item] = [:]
+    /// Slots of this process that nobody has begun: (slot, sample, its position), of the newest batch.
+    private var waiting: [(slot: Int, reference: SampleReference, position: DataPosition)] = []
     private var isOver = false
     private var hasEnded = false
     private var failure: (any Error)?
 
     /// - Parameters:
-    ///   - isEndless: whether the next epoch follows an epoch's end
-    ///   - lookAhead: samples that may be prepared before they are asked for
+    ///   - share: the slots of each batch that this process fills
+    ///   - isEndless: full batches alone, epoch after epoch, another sample in a faulty one's slot; otherwise one epoch with
+    ///     what is left, faulty ones left out
+    ///   - lookAhead: batches that may be prepared before they are asked for
     /// - Throws: `Failure(.machine)` when the system refuses threads, `Failure(.io)` when an index cannot be read
-    init(_ reader: SampleReader, from position: DataPosition, isEndless: Bool, lookAhead: Int) throws {
+    init(_ reader: SampleReader, from position: DataPosition, share: Range<Int>, isEndless: Bool, lookAhead: Int) throws {
         (self.reader, self.position, self.isEndless, self.lookAhead) = (reader, position, isEndless, lookAhead)
+        self.share = share
         samples = reader.order.samples(of: position.epoch)
         for _ in 0..<position.taken where try samples.next() == nil { break }
         for _ in 0..<max(1, reader.plan.threads) {
@@ -50,54 +70,78 @@ final class SampleQueue: @unchecked Sendable {
         condition.unlock()
     }
 
-    /// nil where the epoch ends and no other follows.
+    /// nil where the epoch ends and no other follows, or no epoch fills a batch.
     ///
     /// - Throws: `Failure(.io)` when an index can no longer be read
-    func take() throws -> Item? {
+    func take() throws -> Filled? {
         condition.lock()
         defer { condition.unlock() }
         while true {
-            if let item = ready.removeValue(forKey: taken) {
+            if let batch = batches[taken], batch.missing == 0 {
+                batches[taken] = nil
                 taken += 1
                 condition.broadcast()
-                return item
+                return batch.filled
             }
-            if let failure, taken == issued { throw failure }
-            if hasEnded, taken == issued { return nil }
+            if let failure, taken == begun { throw failure }
+            if hasEnded, taken == begun { return nil }
             condition.wait()
         }
     }
 
     private func work() -> Bool {
         condition.lock()
-        while !isOver, hasEnded || failure != nil || issued >= taken + lookAhead { condition.wait() }
+        while !isOver, waiting.isEmpty, hasEnded || failure != nil || begun >= taken + lookAhead { condition.wait() }
         guard !isOver else {
             condition.unlock()
             return false
         }
-        guard let (number, reference, place) = issue() else {
+        if waiting.isEmpty { begin() }
+        guard !waiting.isEmpty, let pixels = batches[begun - 1]?.filled.pixels else {
             condition.broadcast()
             condition.unlock()
             return true
         }
+        let (number, (slot, reference, place)) = (begun - 1, waiting.removeFirst())
         condition.unlock()
-        let item = Item(position: place, result: reader.read(reference, at: place))
+        let size = reader.imageSize
+        let (result, faults) = fill(reference, at: place, into: pixels.part(slot * size..<(slot + 1) * size))
         condition.lock()
-        ready[number] = item
+        batches[number]?.filled.slots[slot] = result
+        batches[number]?.filled.faults += faults
+        batches[number]?.missing -= 1
         condition.broadcast()
         condition.unlock()
         return true
     }
 
-    private func issue() -> (Int, SampleReference, DataPosition)? {
+    /// A sample, or what takes its place.
+    private func fill(
+        _ reference: SampleReference, at position: DataPosition, into pixels: UnsafeMutableRawBufferPointer
+    ) -> (Result<PreparedSample, SampleError>, faults: [SampleError]) {
+        var faults: [SampleError] = []
+        var (current, attempt) = (reference, 0)
+        while true {
+            let result = reader.read(current, at: position, into: pixels)
+            guard isEndless, case .failure(let error) = result, !error.isOfShard else { return (result, faults) }
+            attempt += 1
+            guard attempt < SampleReader.attempts,
+                let next = try? reader.replacement(for: reference, at: position, attempt: attempt)
+            else { return (result, faults) }
+            faults.append(error)
+            current = next
+        }
+    }
+
+    /// Draws the samples of the next batch; an epoch's last ones that fill none are dropped with it.
+    private func begin() {
         do {
             var isFirst = true
             while true {
-                if let reference = try samples.next() {
-                    defer { (issued, position.taken) = (issued + 1, position.taken + 1) }
-                    return (issued, reference, position)
-                }
-                // An epoch without a sample is followed by none.
+                var drawn: [SampleReference] = []
+                while drawn.count < reader.plan.size, let reference = try samples.next() { drawn.append(reference) }
+                if drawn.count == reader.plan.size || (!isEndless && !drawn.isEmpty) { return begin(drawn) }
+                // An epoch without a batch is followed by none.
                 guard isEndless, isFirst || position.taken > 0 else { break }
                 isFirst = false
                 position = DataPosition(epoch: position.epoch + 1)
@@ -105,6 +149,25 @@ final class SampleQueue: @unchecked Sendable {
             }
             hasEnded = true
         } catch { failure = error }
-        return nil
     }
+
+    private func begin(_ drawn: [SampleReference]) {
+        let mine = share.clamped(to: 0..<drawn.count)
+        let empty = Result<PreparedSample, SampleError>.failure(SampleError(fault: .noImage(""), place: ""))
+        let filled = Filled(
+            position: position, size: drawn.count, pixels: HostBytes(count: mine.count * reader.imageSize),
+            slots: mine.map { _ in empty }, faults: [])
+        batches[begun] = Open(filled: filled, missing: mine.count)
+        begun += 1
+        waiting = mine.enumerated().map { slot, index in
+            (slot, drawn[index], DataPosition(epoch: position.epoch, taken: position.taken + index))
+        }
+        position.taken += drawn.count
+        condition.broadcast()
+    }
+}
+
+extension SampleError {
+    /// Whether it is no sample's fault.
+    var isOfShard: Bool { if case .shard = fault { true } else { false } }
 }

@@ -30,8 +30,7 @@ package struct Checkpoint {
     private static let momentsName = "optimizer.safetensors"
 
     /// - Parameter preprocess: `preprocess_cfg`
-    static func write(_ state: Checkpoint, of step: Step, preprocess: JSON, to path: String) throws {
-        let (model, optimizer) = (step.task.model, step.optimizer)
+    static func write(_ state: Checkpoint, of model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String) throws {
         try AtomicFile.writeFolder(path) { folder in
             try ModelFolder.write(model, preprocess: preprocess, to: folder)
             let tensors = optimizer.moments.flatMap { name, moments in
@@ -48,7 +47,7 @@ package struct Checkpoint {
         }
     }
 
-    private var json: JSON {
+    var json: JSON {
         [
             "step": .integer(step), "epoch": .integer(position.epoch), "samples_taken": .integer(position.taken),
             "pairs_seen": .integer(pairsSeen), "best_loss": best.map { .number($0.loss) } ?? .null,
@@ -178,10 +177,24 @@ package struct Checkpoint {
     }
 
     /// After a step.
-    mutating func advance(_ batches: Batcher, pairs: Int) {
+    mutating func advance(to position: DataPosition, pairs: Int) {
         step += 1
         pairsSeen += pairs
-        (position, faults) = (batches.position, batches.faults)
+        self.position = position
+    }
+
+    /// As another rank's `json` says.
+    init(shared json: JSON) {
+        func count(_ key: String) -> Int { json[key]?.integer ?? 0 }
+        self.init(
+            step: count("step"), position: DataPosition(epoch: count("epoch"), taken: count("samples_taken")),
+            pairsSeen: count("pairs_seen"), best: json["best_loss"]?.number.map { ($0, count("best_step")) })
+        (metricsLength, isSettled) = (count("metrics_bytes"), json["settled"]?.bool ?? true)
+        faults = FaultTally(json["faults"] ?? .null)
+    }
+
+    init(step: Int, position: DataPosition, pairsSeen: Int, best: (loss: Double, step: Int)?) {
+        (self.step, self.position, self.pairsSeen, self.best) = (step, position, pairsSeen, best)
     }
 
     private static let largest = 1 << 52

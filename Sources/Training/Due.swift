@@ -1,3 +1,4 @@
+import Processes
 import Shards
 import Optimizers
 import Encoders
@@ -28,15 +29,16 @@ extension Trainer {
 
     /// Writes the model and evaluates it.
     func finish() throws {
-        try AtomicFile.writeFolder(run.path + "/model") { try writeModel($0) }
+        if run != nil { try AtomicFile.writeFolder(path + "/model") { try writeModel($0) } }
         for (_, evaluator) in evaluators { try evaluate(evaluator, isFinal: true) }
         if batches.faults.total > 0 { try tell(.note("left out of training: \(batches.faults.summary)")) }
     }
 
-    /// A bad image or a shard that went away loses no training: what was trained is written first.
+    /// A bad image or a shard that went away loses no training: what was trained is written first. Of several processes the
+    /// others know nothing of it; then the newest checkpoint stands.
     func withCheckpoint<Value>(_ body: () throws -> Value) throws -> Value {
         do { return try body() } catch {
-            if state.step > 0, checkpointed != state.step {
+            if group.size == 1, state.step > 0, checkpointed != state.step {
                 do { try checkpoint() } catch let second {
                     try? tell(.note("the checkpoint of step \(state.step) failed: \(second)"))
                 }
@@ -48,7 +50,7 @@ extension Trainer {
     private func isDue(_ every: Int) -> Bool { every > 0 && state.step % every == 0 }
 
     private var isCheckpointDue: Bool {
-        isDue(recipe.due.checkpointEvery) || Interruption.isRequested || state.step == steps || state.step == until
+        isDue(recipe.due.checkpointEvery) || isStopping || state.step == steps || state.step == until
     }
 
     private var isValidationDue: Bool { validation != nil && (isDue(recipe.due.validateEvery) || state.step == steps) }
@@ -61,7 +63,9 @@ extension Trainer {
     private func validateIfDue() throws -> Bool {
         guard let validation, isValidationDue else { return false }
         let record = try validation.evaluate(step.task, step: state.step)
-        guard record.loss.isFinite else { throw notFinite("the validation loss is \(record.loss)") }
+        guard record.loss.isFinite else {
+            throw group.agreed(notFinite("the validation loss is \(record.loss)"))
+        }
         try tell(.validation(record))
         guard record.loss < state.best?.loss ?? .infinity else { return false }
         state.best = (record.loss, state.step)
@@ -70,7 +74,7 @@ extension Trainer {
 
     private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {
         let loaded = Model(
-            encoder: model, preprocess: setup.preprocess, tokenizer: setup.tokenizer, name: run.path + "/model")
+            encoder: model, preprocess: setup.preprocess, tokenizer: setup.tokenizer, name: path + "/model")
         let result = try evaluator.run(Ensemble(loaded), examples: isFinal ? 10 : 0)
         try tell(.evaluation(result, task: evaluator.task.name, step: state.step, isFinal: isFinal))
     }
@@ -78,19 +82,24 @@ extension Trainer {
     /// Only of finite weights: a checkpoint that cannot be trained on never replaces one that can.
     func checkpoint() throws {
         try readLate()
+        let optimizer = try step.gatheredOptimizer()
         if let name = model.firstNonFinite { throw notFinite("\(name) is not finite; samples \(Self.list(lastKeys))") }
-        if let name = step.optimizer.firstNonFinite {
+        if let name = optimizer.firstNonFinite {
             throw notFinite("the moments of \(name) are not finite; samples \(Self.list(lastKeys))")
         }
-        state.metricsLength = try run.syncMetrics()
-        let path = "\(run.path)/checkpoints/step-\(state.step)"
-        try Checkpoint.write(state, of: step, preprocess: setup.preprocess.json, to: path)
+        if let run {
+            state.metricsLength = try run.syncMetrics()
+            try Checkpoint.write(
+                state, of: model, optimizer, preprocess: setup.preprocess.json,
+                to: "\(path)/checkpoints/step-\(state.step)")
+        }
         checkpointed = state.step
         prune()
     }
 
     /// Removes checkpoints that are no longer kept; one that cannot be removed ends nothing.
     func prune() {
+        guard let run else { return }
         let kept = Set(run.checkpoints.suffix(recipe.due.keep).map(\.step) + [state.best?.step].compactMap { $0 })
         for (step, path) in run.checkpoints where !kept.contains(step) {
             do { try AtomicFile.removeFolder(path) } catch { try? tell(.note("an old checkpoint stays: \(error)")) }
@@ -110,7 +119,7 @@ extension Trainer {
 
     func notFinite(_ what: String, step: Int? = nil) -> Failure {
         let kept =
-            run.checkpoints.last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
+            RunFolder.checkpoints(in: path).last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
         return Failure(
             .badData, "step \(step ?? state.step)", what,
             remedy: "\(kept). Lower optimizer.rate, set optimizer.clip, or look at these samples")
@@ -118,7 +127,7 @@ extension Trainer {
 
     func interrupted() -> Failure {
         Failure(
-            .interrupted, run.path, "interrupted after step \(state.step) of \(steps); the checkpoint is written",
+            .interrupted, path, "interrupted after step \(state.step) of \(steps); the checkpoint is written",
             remedy: "Continue with --resume")
     }
 }

@@ -59,12 +59,15 @@ package final class RunFolder {
 
     /// Adds to program.json which build goes on from here.
     ///
-    /// - Parameter step: the last one that was made before
-    func recordProgram(from step: Int) throws {
+    /// - Parameters:
+    ///   - step: the last one that was made before
+    ///   - ranks: processes that go on together
+    func recordProgram(from step: Int, ranks: Int) throws {
         let file = path + "/program.json"
         let before = Files.exists(file) ? try JSON(file: file).array ?? [] : []
         let entry: JSON = [
             "version": .string(Version.text), "commit": .string(Version.commit), "from_step": .integer(step),
+            "ranks": .integer(ranks),
         ]
         try AtomicFile.write(JSON.array(before + [entry]).text(indent: 1) + "\n", to: file)
     }

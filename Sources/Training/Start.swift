@@ -13,7 +13,7 @@ import Weights
 struct Start {
     var state = Checkpoint(step: 0, position: DataPosition(), pairsSeen: 0, best: nil)
     let model: DualEncoder
-    let optimizer: AdamW
+    var optimizer: AdamW
     /// Where a continuation began in the other run.
     var seedStep = 0
     /// What a person should know of how it starts.
@@ -105,7 +105,7 @@ extension TrainingSetup {
     /// What the recipe asks of a model that it trains, whichever it starts from.
     ///
     /// - Returns: what a person should know
-    private func prepare(_ model: inout DualEncoder) throws -> [String] {
+    func prepare(_ model: inout DualEncoder) throws -> [String] {
         model.recomputes = recipe.model.recomputes
         for pattern in recipe.model.frozen
         where !model.parameters.contains(where: { fnmatch(pattern, $0.name, 0) == 0 }) {
@@ -119,6 +119,12 @@ extension TrainingSetup {
                 .badData, recipe.file.path,
                 "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
                 remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
+        }
+        if let slices = recipe.slices, let norm = norms.first {
+            throw Failure(
+                .badData, recipe.file.path,
+                "slices: the model normalises by batches (\(norm)), and a slice of \(recipe.batch / slices) images is another batch",
+                remedy: "Leave slices out, or freeze the image tower: freeze: [\"visual.*\"]")
         }
         guard recipe.model.recomputes else { return [] }
         let idle = model.towersWithoutRecomputation

@@ -1,10 +1,10 @@
 import Tokenization
-import StrictYAML
 package import Encoders
 import Evaluation
 import Foundation
 import Learning
 import Optimizers
+package import Processes
 import Records
 import Shards
 import Support
@@ -17,7 +17,10 @@ package final class Trainer {
     package var model: DualEncoder { step.task.model }
 
     let setup: TrainingSetup
-    let run: RunFolder
+    let group: any ProcessGroup
+    let path: String
+    /// At rank 0 alone.
+    let run: RunFolder?
     let batches: Batcher
     let validation: ValidationLoss?
     let evaluators: [(plan: DuePart.Evaluation, evaluator: Evaluator)]
@@ -29,61 +32,59 @@ package final class Trainer {
     var lastKeys: [String] = []
     /// The step that ends this call of `train`.
     var until = 0
+    /// Whether some process was asked to stop.
+    private(set) var isStopping = false
     /// The last step's reading, as long as nobody has waited for it.
     private var late: (result: StepResult, record: StepRecord, keys: [String])?
     /// Where a continuation began in the other run.
     private let seedStep: Int
     private let observers: [any RunObserver]
 
-    /// Prepares everything that can fail before the first step.
+    /// Prepares everything that can fail before the first step. Collective: every rank makes one of its own.
     ///
     /// - Parameters:
+    ///   - path: the run folder, which rank 0 alone touches
     ///   - allowed: inputs that may differ from those the run began with, by their names in `RunInputs.Part`
-    ///   - observer: sees the run besides its folder
+    ///   - observer: sees the run besides its folder, at rank 0
     /// - Throws: `Failure` naming file, line or key.
     package init(
         _ recipe: Recipe, run path: String, resume: Bool, allowChanged allowed: [String] = [], on device: any Device,
-        observer: some RunObserver
+        group: any ProcessGroup = Alone(), observer: some RunObserver
     ) throws {
-        self.recipe = recipe
+        (self.recipe, self.path, self.group) = (recipe, path, group)
         let setup = try TrainingSetup(recipe)
         (self.setup, steps) = (setup, setup.steps)
+        let slicing = try setup.slicing(group)
         evaluators = try recipe.due.evaluations.map {
             ($0, try Evaluator(task: TaskFile.read($0.task), data: $0.data, images: $0.images))
         }
         validation = try ValidationLoss(recipe, setup)
-        let goesOn = resume && Files.exists(path + "/recipe.yaml")
-        // What cannot be made is found before a folder for it stands.
-        let fresh = goesOn ? nil : try setup.start(on: device)
-        run = try RunFolder(path, resume: resume)
-        if resume { try recipe.requireSame(as: path + "/recipe.yaml") }
-        let inputs = try RunInputs(
-            recipe, setup,
-            evaluations: evaluators.map { RunInputs.TaskInputs(task: $0.plan.task, digest: $0.evaluator.digest) })
-        var notes: [String] = []
-        if goesOn { notes = try inputs.requireSame(asIn: path, allowing: RunInputs.parts(allowed)) }
-        for note in notes { try observer.see(.note(note)) }
-        let found = goesOn ? try setup.newest(of: run, on: device) { try observer.see(.note($0)) } : nil
-        if goesOn, found == nil {
-            try observer.see(.note("\(path): no checkpoint had been written; the run begins at step 0"))
-        } else if !goesOn {
-            try inputs.write(to: path)
-            try AtomicFile.write(recipe.file.text(), to: path + "/recipe.yaml")
-        }
-        let start = try found ?? fresh ?? setup.start(on: device)
-        (state, checkpointed, seedStep) = (start.state, found == nil ? 0 : start.state.step, start.seedStep)
-        step = Step(.contrastive(start.model, recipe.objective), start.optimizer, recipe.stepSettings)
-        try run.recordProgram(from: state.step)
-        if try run.truncateMetrics(to: state) {
-            let lost = "\(path)/metrics.jsonl: lines of steps before \(state.step) are lost; curves have a gap there"
-            try observer.see(.note(lost))
-        }
-        observers = [
-            MetricsLog(run: run, every: recipe.due.logEvery),
-            try TensorBoard(folder: path, from: state.step, every: recipe.due.logEvery), observer,
-        ]
+        let begin =
+            group.isRoot
+            ? try Beginning(setup, run: path, resume: resume, allowed, evaluators, on: device, observer)
+            : try Beginning(replicaOf: setup, on: device)
+        let start = try begin.start.shared(over: group)
+        (run, state, checkpointed, seedStep) = (
+            begin.run, start.state, begin.isFound ? start.state.step : 0, start.seedStep
+        )
+        step = Step(.contrastive(start.model, recipe.objective), start.optimizer, recipe.stepSettings, slicing)
+        observers =
+            try run.map { run in
+                try run.recordProgram(from: start.state.step, ranks: group.size)
+                if try run.truncateMetrics(to: start.state) {
+                    try observer.see(
+                        .note(
+                            "\(path)/metrics.jsonl: lines of steps before \(start.state.step) are lost; curves have a gap there"
+                        ))
+                }
+                return [
+                    MetricsLog(run: run, every: recipe.due.logEvery),
+                    try TensorBoard(folder: path, from: start.state.step, every: recipe.due.logEvery), observer,
+                ]
+            } ?? []
         batches = try Batcher(
-            setup.order, setup.plan, tokenizer: setup.tokenizer, from: state.position, faults: state.faults)
+            setup.order, setup.plan, tokenizer: setup.tokenizer, from: state.position, faults: state.faults,
+            share: setup.share(group))
         for note in setup.notes + start.notes + evaluators.flatMap(\.evaluator.set.notes) { try tell(.note(note)) }
     }
 
@@ -98,12 +99,13 @@ package final class Trainer {
         let last = min(steps, until ?? steps)
         self.until = last
         guard state.step <= last else {
-            throw Failure(.usage, "--until \(last)", "\(run.path) is at step \(state.step) already")
+            throw Failure(.usage, "--until \(last)", "\(path) is at step \(state.step) already")
         }
         if !state.isSettled { try settle() }
         prune()  // a run that was killed may not have come to it
         while state.step < last {
-            let (start, waited) = (Machine.now(), batches.waited)
+            let clock = StepClock(batches, group)
+            group.enter("step \(state.step + 1)")
             let batch = try withCheckpoint {
                 try checkDevice()
                 return try batches.next()
@@ -112,20 +114,23 @@ package final class Trainer {
             let result = try step(
                 batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
             try readLate()
-            state.advance(batches, pairs: batch.count)
+            let all = try clock.shared(over: group, batches)
+            isStopping = all.isStopping
+            state.advance(to: batches.position, pairs: recipe.batch)
             lastKeys = batch.keys
-            let seconds = Machine.now() - start
             var record = StepRecord(step: state.step, steps: steps)
             (record.pairsSeen, record.epoch, record.learningRate) = (state.pairsSeen, state.position.epoch, rate)
-            record.pairsPerSecond = Double(batch.count) / seconds
-            record.dataWaitFraction = (batches.waited - waited) / seconds
-            record.leftOut = batches.faults.total
+            record.pairsPerSecond = Double(recipe.batch) / all.seconds
+            (record.dataWaitFraction, record.ranks) = (all.dataWait, all.ranks)
+            (record.peakMemoryBytes, record.leftOut) = (all.peakMemory, batches.faults.total)
             late = (result, record, batch.keys)
             state.isSettled = false
+            try withCheckpoint { try group.agreeing { try batches.settle(all.faults) } }
+            state.faults = batches.faults
             try settle()
-            if Interruption.isRequested, state.step < steps {
+            if isStopping, state.step < steps {
                 if checkpointed != state.step { try checkpoint() }
-                throw interrupted()
+                throw group.agreed(interrupted())
             }
         }
         try readLate()
@@ -144,12 +149,11 @@ package final class Trainer {
                 values.loss.isFinite
                 ? "the gradient of \(result.firstNonFinite ?? "a parameter") is not finite"
                 : "the loss is \(values.loss)"
-            throw notFinite("\(what); samples \(Self.list(keys))", step: unread.step)
+            throw group.agreed(notFinite("\(what); samples \(Self.list(keys))", step: unread.step))
         }
         var record = unread
         (record.loss, record.gradientNorm) = (Double(values.loss), values.gradientNorm)
         (record.logitScale, record.logitBias) = (Double(expf(values.logScale)), values.logitBias.map(Double.init))
-        record.peakMemoryBytes = Machine.peakMemory
         try tell(.step(record))
     }
 

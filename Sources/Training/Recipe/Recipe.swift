@@ -18,6 +18,8 @@ package struct Recipe {
     package let batch: Int
     /// Pairs whose values are held at a time; nil: all.
     package let chunk: Int?
+    /// Equal parts of a batch that are computed alone; nil: one for each process.
+    package let slices: Int?
     package let length: Length
     package let optimizer: OptimizerPart
     package let data: DataPart
@@ -46,6 +48,7 @@ package struct Recipe {
         tokenizer = try keys.tokenizer(top)
         batch = try keys.batch(top)
         chunk = try keys.chunk(top)
+        slices = try keys.slices(top)
         model = try ModelPart(top, keys, objective, file)
         switch (try keys.epochs(top), try keys.steps(top)) {
         case (let epochs?, nil): length = .epochs(epochs)

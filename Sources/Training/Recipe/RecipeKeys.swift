@@ -25,6 +25,10 @@ struct RecipeKeys {
     let chunk = Key<Int?>.integer(
         "chunk", "Pairs whose values are held at a time: the same step in less memory, by a second forward pass.",
         in: 1...1_000_000)
+    let slices = Key<Int?>.integer(
+        "slices",
+        "Equal parts of a batch that are computed alone: bits then do not depend on the number of processes. Left out: one for each process.",
+        in: 1...1_000_000)
     let recomputes = Key.flag(
         "checkpointing", "Recompute every transformer block in the backward pass instead of keeping its values.",
         default: false)
