@@ -50,8 +50,7 @@ struct TrainCommand: SharedCommand {
             return try answer(markdown ? String(RecipeHelp.markdown.dropLast()) : RecipeHelp.text)
         }
         let parsed = try Recipe(recipe, overrides: set)
-        let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
-        let folder = run ?? "runs/" + name
+        let folder = run ?? Self.defaultRun(recipe)
         let group = try Ranks.join(patience: ranks.patience)
         if dryRun {
             guard group.size == 1 else { throw group.agreed(Failure(.usage, "--dry-run", "runs in one process")) }
@@ -77,5 +76,10 @@ struct TrainCommand: SharedCommand {
         let report = try RunReport(folder).write()
         try answer("model:  \(folder)/model")
         try answer("report: \(report)")
+    }
+
+    /// runs/<recipe name>
+    static func defaultRun(_ recipe: String) -> String {
+        "runs/" + ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
     }
 }

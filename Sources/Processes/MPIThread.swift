@@ -148,6 +148,17 @@ final class MPIThread: @unchecked Sendable {
         Console.tell(
             "diptych: \(us): \(who) has not answered for \(Int(patience)) s: \(place.withLock { $0 }), \(job.what). "
                 + "All processes end.\n")
+        // mpirun may outlive an abort: `diptych launch` on this machine ends it.
+        if let launcher = getenv("DIPTYCH_LAUNCHER").flatMap({ pid_t(String(cString: $0)) }),
+            let name = try? String(contentsOfFile: "/proc/\(launcher)/comm", encoding: .utf8), name.hasPrefix("diptych")
+        {
+            kill(launcher, SIGUSR2)
+        }
+        // An engine whose other end is gone may never come back.
+        try? WorkerThread {
+            sleep(10)
+            endProcess(Failure.Kind.ourFault.rawValue)
+        }.detach()
         cm_abort(Failure.Kind.ourFault.rawValue)
         endProcess(Failure.Kind.ourFault.rawValue)
     }
