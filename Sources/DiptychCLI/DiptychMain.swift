@@ -10,7 +10,8 @@ struct DiptychMain: ParsableCommand {
         commandName: "diptych", abstract: "Pretrain and evaluate contrastive image-text models.",
         version: Version.text,
         subcommands: [
-            TrainCommand.self, LaunchCommand.self, EvalCommand.self, ExpertsCommand.self, ReportCommand.self, EmbedCommand.self,
+            TrainCommand.self, LaunchCommand.self, EvalCommand.self, ExpertsCommand.self, ReportCommand.self,
+            EmbedCommand.self,
             ImportCommand.self,
             ExportCommand.self, DataCommand.self,
             ScenesCommand.self, TokenizerCommand.self, DoctorCommand.self, TokenizeCommand.self, BenchCommand.self,

@@ -25,8 +25,9 @@ struct LaunchCommand: DiptychCommand {
     @Option(help: "The launcher. Default: mpirun.") var mpirun = "mpirun"
     @Option(parsing: .singleValue, help: "A further argument for mpirun, such as --mpirun-argument=--display-map.")
     var mpirunArgument: [String] = []
-    @Argument(parsing: .postTerminator, help: "What each process runs: train, and its arguments.") var command: [String] =
-        []
+    @Argument(parsing: .postTerminator, help: "What each process runs: train, and its arguments.") var command:
+        [String] =
+            []
 
     func validate() throws {
         guard [n.map { "\($0)" }, hosts, hostfile].compactMap({ $0 }).count == 1 else {

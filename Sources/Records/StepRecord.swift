@@ -67,7 +67,8 @@ package struct StepRecord: Sendable, Equatable {
             ("train/loss", loss), ("train/learning_rate", learningRate), ("train/logit_scale", logitScale),
             ("train/gradient_norm", gradientNorm), ("speed/pairs_per_second", pairsPerSecond),
             ("speed/data_wait_fraction", dataWaitFraction),
-        ] + [ranks.map { ("speed/exchange_fraction", $0.exchangeFraction) }].compactMap { $0 } + [logitBias.map { ("train/logit_bias", $0) }].compactMap { $0 }
+        ] + [ranks.map { ("speed/exchange_fraction", $0.exchangeFraction) }].compactMap { $0 }
+            + [logitBias.map { ("train/logit_bias", $0) }].compactMap { $0 }
     }
 }
 

@@ -68,7 +68,8 @@ package final class Batcher {
         let size = plan.preprocess.width * plan.preprocess.height * 3
         let pixels = HostBytes(count: samples.count * size)
         for (place, sample) in samples.enumerated() {
-            let image = UnsafeRawBufferPointer(rebasing: sample.pixels.bytes[sample.slot * size..<(sample.slot + 1) * size])
+            let image = UnsafeRawBufferPointer(
+                rebasing: sample.pixels.bytes[sample.slot * size..<(sample.slot + 1) * size])
             pixels.part(place * size..<(place + 1) * size).copyMemory(from: image)
         }
         return batch(of: samples.map(\.sample), pixels)

@@ -47,7 +47,8 @@ final class SampleQueue: @unchecked Sendable {
     ///     what is left, faulty ones left out
     ///   - lookAhead: batches that may be prepared before they are asked for
     /// - Throws: `Failure(.machine)` when the system refuses threads, `Failure(.io)` when an index cannot be read
-    init(_ reader: SampleReader, from position: DataPosition, share: Range<Int>, isEndless: Bool, lookAhead: Int) throws {
+    init(_ reader: SampleReader, from position: DataPosition, share: Range<Int>, isEndless: Bool, lookAhead: Int) throws
+    {
         (self.reader, self.position, self.isEndless, self.lookAhead) = (reader, position, isEndless, lookAhead)
         self.share = share
         samples = reader.order.samples(of: position.epoch)

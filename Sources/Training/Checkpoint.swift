@@ -30,7 +30,9 @@ package struct Checkpoint {
     private static let momentsName = "optimizer.safetensors"
 
     /// - Parameter preprocess: `preprocess_cfg`
-    static func write(_ state: Checkpoint, of model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String) throws {
+    static func write(_ state: Checkpoint, of model: DualEncoder, _ optimizer: AdamW, preprocess: JSON, to path: String)
+        throws
+    {
         try AtomicFile.writeFolder(path) { folder in
             try ModelFolder.write(model, preprocess: preprocess, to: folder)
             let tensors = optimizer.moments.flatMap { name, moments in

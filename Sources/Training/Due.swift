@@ -119,7 +119,8 @@ extension Trainer {
 
     func notFinite(_ what: String, step: Int? = nil) -> Failure {
         let kept =
-            RunFolder.checkpoints(in: path).last.map { "The last good checkpoint is \($0.path)" } ?? "No checkpoint had been written"
+            RunFolder.checkpoints(in: path).last.map { "The last good checkpoint is \($0.path)" }
+            ?? "No checkpoint had been written"
         return Failure(
             .badData, "step \(step ?? state.step)", what,
             remedy: "\(kept). Lower optimizer.rate, set optimizer.clip, or look at these samples")
