@@ -69,12 +69,17 @@ import Tokenization
             let order = try SampleOrder([try ShardSource([folder])], seed: 1)
             let batcher = try Batcher(order, try plan(threads: 2), tokenizer: try tokenizer())
             defer { batcher.stop() }
-            for _ in 0..<8 { _ = try batcher.next() }
+            func step(_ batcher: Batcher) throws {
+                let batch = try batcher.next()
+                #expect(batch.count == 8)
+                try batcher.settle(batcher.takeFaults())
+            }
+            for _ in 0..<8 { try step(batcher) }
             #expect(
                 Set(batcher.faults.counts.keys).isSuperset(of: ["not an image", "truncated image", "empty caption"]))
             let strict = try Batcher(order, try plan(threads: 1, faultShare: 0.01), tokenizer: try tokenizer())
             defer { strict.stop() }
-            let failure = #expect(throws: Failure.self) { for _ in 0..<40 { _ = try strict.next() } }
+            let failure = #expect(throws: Failure.self) { for _ in 0..<80 { try step(strict) } }
             #expect(failure?.kind == .badData)
         }
     }
