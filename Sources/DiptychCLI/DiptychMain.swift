@@ -27,12 +27,22 @@ struct DiptychMain: ParsableCommand {
             command = try parseAsRoot(arguments)
         } catch { end(error) }
         do {
-            try command.run()
+            try onOwnStack { try command.run() }
             try Ranks.leave()
         } catch {
             Ranks.end(error)
             end(error)
         }
+    }
+
+    /// Runs on a stack that no limit of the caller's makes too small.
+    private static func onOwnStack(_ body: () throws -> Void) throws {
+        var result: Result<Void, any Error>?
+        try withoutActuallyEscaping(body) { body in
+            nonisolated(unsafe) let work = { result = Result { try body() } }
+            try WorkerThread(stack: 8 << 20) { work() }.join()
+        }
+        try result?.get()
     }
 
     /// Says what went wrong, and with which code.
