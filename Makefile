@@ -12,6 +12,15 @@ build: setup
 setup:
 	@scripts/setup
 
+# What several processes need: Open MPI.
+.PHONY: mpi ranks
+mpi:
+	@scripts/setup --mpi
+
+# Several processes over mpirun: the same bits, and what happens when one fails.
+ranks: build mpi
+	scripts/check-ranks
+
 demo: build
 	@scripts/demo
 

@@ -58,7 +58,8 @@ struct TrainCommand: SharedCommand {
         }
         let progress = TrainingProgress("train", batch: parsed.batch)
         let trainer = try Trainer(
-            parsed, run: folder, resume: resume, allowChanged: allowChanged, on: machine.device(group), group: group,
+            parsed, run: RunPlace(folder, resume: resume, allowChanged: allowChanged), on: machine.device(group),
+            group: group,
             observer: progress)
         if group.isRoot {
             let ranks = group.size > 1 ? ", \(group.size) processes" : ""

@@ -171,7 +171,7 @@ package struct MixtureJob {
             let isBegun = Files.exists(expert.run + "/recipe.yaml")
             let recipe = try Recipe(expert.recipe)
             let trainer = try Trainer(
-                recipe, run: expert.run, resume: isBegun, on: device,
+                recipe, run: RunPlace(expert.run, resume: isBegun), on: device,
                 observer: observer.training(expert.index, batch: recipe.batch))
             try trainer.train()
         }

@@ -83,7 +83,9 @@ extension Trainer {
     func checkpoint() throws {
         try readLate()
         let optimizer = try step.gatheredOptimizer()
-        if let name = model.firstNonFinite { throw notFinite("\(name) is not finite; samples \(Self.list(lastKeys))") }
+        if let name = model.firstNonFinite {
+            throw group.agreed(notFinite("\(name) is not finite; samples \(Self.list(lastKeys))"))
+        }
         if let name = optimizer.firstNonFinite {
             throw notFinite("the moments of \(name) are not finite; samples \(Self.list(lastKeys))")
         }

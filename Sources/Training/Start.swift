@@ -120,11 +120,11 @@ extension TrainingSetup {
                 "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
                 remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
         }
-        if let slices = recipe.slices, let norm = norms.first {
+        if isSliced, let norm = norms.first {
             throw Failure(
                 .badData, recipe.file.path,
-                "slices: the model normalises by batches (\(norm)), and a slice of \(recipe.batch / slices) images is another batch",
-                remedy: "Leave slices out, or freeze the image tower: freeze: [\"visual.*\"]")
+                "slices: the model normalises by batches (\(norm)), and a slice is another batch",
+                remedy: "Train it in one process without slices, or freeze the image tower: freeze: [\"visual.*\"]")
         }
         guard recipe.model.recomputes else { return [] }
         let idle = model.towersWithoutRecomputation

@@ -20,7 +20,7 @@ extension TrainingSetup {
     ///
     /// - Throws: `Failure(.usage)` for numbers that do not fit, `Failure(.badData)` when ranks see other data
     func slicing(_ group: any ProcessGroup) throws -> Slicing? {
-        guard group.size > 1 || recipe.slices != nil else { return nil }
+        guard isSliced else { return nil }
         let slices = recipe.slices ?? group.size
         do {
             try TreeSum.check(batch: recipe.batch, slices: slices, ranks: group.size, place: recipe.file.path)

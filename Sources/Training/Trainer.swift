@@ -43,16 +43,15 @@ package final class Trainer {
     /// Prepares everything that can fail before the first step. Collective: every rank makes one of its own.
     ///
     /// - Parameters:
-    ///   - path: the run folder, which rank 0 alone touches
-    ///   - allowed: inputs that may differ from those the run began with, by their names in `RunInputs.Part`
+    ///   - place: the run folder, which rank 0 alone touches
     ///   - observer: sees the run besides its folder, at rank 0
     /// - Throws: `Failure` naming file, line or key.
     package init(
-        _ recipe: Recipe, run path: String, resume: Bool, allowChanged allowed: [String] = [], on device: any Device,
-        group: any ProcessGroup = Alone(), observer: some RunObserver
+        _ recipe: Recipe, run place: RunPlace, on device: any Device, group: any ProcessGroup = Alone(),
+        observer: some RunObserver
     ) throws {
-        (self.recipe, self.path, self.group) = (recipe, path, group)
-        let setup = try TrainingSetup(recipe)
+        (self.recipe, path, self.group) = (recipe, place.path, group)
+        let setup = try TrainingSetup(recipe, ranks: group.size)
         (self.setup, steps) = (setup, setup.steps)
         let slicing = try setup.slicing(group)
         evaluators = try recipe.due.evaluations.map {
@@ -61,7 +60,7 @@ package final class Trainer {
         validation = try ValidationLoss(recipe, setup)
         let begin =
             group.isRoot
-            ? try Beginning(setup, run: path, resume: resume, allowed, evaluators, on: device, observer)
+            ? try Beginning(setup, place, evaluators, on: device, observer)
             : try Beginning(replicaOf: setup, on: device)
         let start = try begin.start.shared(over: group)
         (run, state, checkpointed, seedStep) = (
@@ -74,12 +73,12 @@ package final class Trainer {
                 if try run.truncateMetrics(to: start.state) {
                     try observer.see(
                         .note(
-                            "\(path)/metrics.jsonl: lines of steps before \(start.state.step) are lost; curves have a gap there"
+                            "\(place.path)/metrics.jsonl: lines of steps before \(start.state.step) are lost; curves have a gap there"
                         ))
                 }
                 return [
                     MetricsLog(run: run, every: recipe.due.logEvery),
-                    try TensorBoard(folder: path, from: start.state.step, every: recipe.due.logEvery), observer,
+                    try TensorBoard(folder: place.path, from: start.state.step, every: recipe.due.logEvery), observer,
                 ]
             } ?? []
         batches = try Batcher(
@@ -117,16 +116,19 @@ package final class Trainer {
             let all = try clock.shared(over: group, batches)
             isStopping = all.isStopping
             state.advance(to: batches.position, pairs: recipe.batch)
+            state.isSettled = false
             lastKeys = batch.keys
             var record = StepRecord(step: state.step, steps: steps)
             (record.pairsSeen, record.epoch, record.learningRate) = (state.pairsSeen, state.position.epoch, rate)
             record.pairsPerSecond = Double(recipe.batch) / all.seconds
             (record.dataWaitFraction, record.ranks) = (all.dataWait, all.ranks)
-            (record.peakMemoryBytes, record.leftOut) = (all.peakMemory, batches.faults.total)
+            record.peakMemoryBytes = all.peakMemory
             late = (result, record, batch.keys)
-            state.isSettled = false
-            try withCheckpoint { try group.agreeing { try batches.settle(all.faults) } }
-            state.faults = batches.faults
+            try withCheckpoint {
+                defer { state.faults = batches.faults }
+                try group.agreeing { try batches.settle(all.faults) }
+            }
+            late?.record.leftOut = batches.faults.total
             try settle()
             if isStopping, state.step < steps {
                 if checkpointed != state.step { try checkpoint() }

@@ -22,8 +22,12 @@ package struct TrainingSetup {
     /// What a person should know before the run begins.
     package private(set) var notes: [String] = []
 
-    package init(_ recipe: Recipe) throws {
-        self.recipe = recipe
+    /// Processes that share a batch.
+    private let ranks: Int
+
+    /// - Parameter ranks: processes that share a batch
+    package init(_ recipe: Recipe, ranks: Int = 1) throws {
+        (self.recipe, self.ranks) = (recipe, ranks)
         blueprint = try Blueprint(recipe.model.config, path: recipe.model.path)
         preprocess = try Preprocess(
             recipe.model.preprocess, height: blueprint.vision.height, width: blueprint.vision.width,
@@ -63,6 +67,9 @@ package struct TrainingSetup {
                 .badData, recipe.file.path, "schedule.warmup is \(recipe.optimizer.warmup), the run has \(total) steps")
         }
     }
+
+    /// Whether a batch is computed in parts; otherwise it is one, in one process.
+    var isSliced: Bool { ranks > 1 || recipe.slices != nil }
 
     /// Opens what the run evaluates on, so that a dry run finds what is missing there.
     ///

@@ -18,7 +18,8 @@ import Training
                       - {task: \(Places.project)/Evals/tasks/scenes-retrieval.yaml, data: \(folder)/validation}
                     """)
             let trainer = try Trainer(
-                Recipe(tiny.recipe), run: folder + "/run", resume: false, on: CPUDevice(threads: 2), observer: Watcher()
+                Recipe(tiny.recipe), run: RunPlace(folder + "/run", resume: false), on: CPUDevice(threads: 2),
+                observer: Watcher()
             )
             try trainer.train()
             let report = try RunReport(folder + "/run")

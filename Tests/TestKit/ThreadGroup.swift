@@ -21,7 +21,16 @@ package final class ThreadGroup: ProcessGroup, @unchecked Sendable {
         let size: Int
         let condition = NSCondition()
         var calls: [Int: Call] = [:]
+        var isBroken = false
         init(size: Int) { self.size = size }
+
+        /// A rank is gone: the others get nothing more.
+        func breakUp() {
+            condition.lock()
+            isBroken = true
+            condition.broadcast()
+            condition.unlock()
+        }
     }
 
     private init(rank: Int, _ meeting: Meeting) { (self.rank, self.meeting) = (rank, meeting) }
@@ -37,6 +46,7 @@ package final class ThreadGroup: ProcessGroup, @unchecked Sendable {
         let threads = try (0..<size).map { rank in
             try WorkerThread(stack: 8 << 20) {
                 let result = Swift.Result { try body(ThreadGroup(rank: rank, meeting)) }
+                if case .failure = result { meeting.breakUp() }
                 results.withLock { $0[rank] = result }
             }
         }
@@ -61,7 +71,7 @@ package final class ThreadGroup: ProcessGroup, @unchecked Sendable {
         bring(&meeting.calls[number, default: Meeting.Call()])
         meeting.calls[number]?.arrived += 1
         meeting.condition.broadcast()
-        while let call = meeting.calls[number], call.arrived < size { meeting.condition.wait() }
+        while let call = meeting.calls[number], call.arrived < size, !meeting.isBroken { meeting.condition.wait() }
         return meeting.calls[number] ?? Meeting.Call()
     }
 
@@ -74,6 +84,7 @@ package final class ThreadGroup: ProcessGroup, @unchecked Sendable {
     package func allGather(_ mine: HostBytes, into all: HostBytes, _ what: String) -> Transfer {
         let copy = Self.copy(Message(rank, mine))
         let call = meet { $0.mine[rank] = copy }
+        guard call.mine.count == size else { return Self.failed("a rank is gone: \(what)") }
         for (rank, bytes) in call.mine {
             all.part(rank * bytes.count..<(rank + 1) * bytes.count).copyMemory(from: bytes.bytes)
         }

@@ -38,7 +38,8 @@ import Weights
         try Places.withFolder { folder in
             let path = try recipe(folder, extra: "freeze: [\"text.transformer.*\"]\n")
             let trainer = try Trainer(
-                Recipe(path), run: folder + "/run", resume: false, on: CPUDevice(threads: 1), observer: Watcher())
+                Recipe(path), run: RunPlace(folder + "/run", resume: false), on: CPUDevice(threads: 1),
+                observer: Watcher())
             let before = Dictionary(uniqueKeysWithValues: trainer.model.parameters.map { ($0.name, $0.value.floats) })
             try trainer.train()
             let file = try Safetensors(encoder + "/model.safetensors")

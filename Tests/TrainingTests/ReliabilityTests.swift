@@ -11,7 +11,7 @@ import Training
 struct ReliabilityTests {
     private func train(_ tiny: TinyRun, _ run: String, resume: Bool, allow: [String] = []) throws {
         let trainer = try Trainer(
-            Recipe(tiny.recipe), run: run, resume: resume, allowChanged: allow, on: CPUDevice(threads: 2),
+            Recipe(tiny.recipe), run: RunPlace(run, resume: resume, allowChanged: allow), on: CPUDevice(threads: 2),
             observer: Watcher())
         try trainer.train()
     }

@@ -18,7 +18,7 @@ import Training
     {
         let watcher = Watcher()
         let trainer = try Trainer(
-            Recipe(recipe, overrides: set), run: run, resume: resume, on: CPUDevice(threads: threads),
+            Recipe(recipe, overrides: set), run: RunPlace(run, resume: resume), on: CPUDevice(threads: threads),
             observer: watcher)
         try trainer.train()
         return watcher.steps.map(\.loss)
@@ -96,7 +96,8 @@ import Training
         try Places.withFolder { folder in
             let tiny = try TinyRun(in: folder, extra: "freeze: [\"visual.*\"]")
             let trainer = try Trainer(
-                Recipe(tiny.recipe), run: folder + "/run", resume: false, on: CPUDevice(threads: 1), observer: Watcher()
+                Recipe(tiny.recipe), run: RunPlace(folder + "/run", resume: false), on: CPUDevice(threads: 1),
+                observer: Watcher()
             )
             let before = trainer.model.parameters.map(\.value.floats)
             try trainer.train()
