@@ -9,6 +9,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("TensorCore", ["Support"]),
     ("TensorReference", ["TensorCore"]),
     ("TensorCPU", ["TensorCore", "Support", "CKernels", "COpenBLAS"]),
+    ("TensorCUDA", ["TensorCore", "Support", "CCUDA"]),
     ("Layers", ["TensorCore", "Support"]),
     ("Weights", ["TensorCore", "Support"]),
     ("Objectives", ["TensorCore"]),
@@ -77,6 +78,10 @@ let package = Package(
         .target(name: "CVersion", cSettings: [.define("DIPTYCH_COMMIT", to: "\"\(commit)\"")]),
         .target(name: "CKernels"),
         .target(name: "CMPI"),
+        .target(name: "CCUDA", cSettings: [.headerSearchPath("../CUDAKernels")]),
+        .target(
+            name: "CUDAEmulator",
+            cxxSettings: [.headerSearchPath("."), .headerSearchPath("../CUDAKernels"), .unsafeFlags(["-O2"])]),
         .target(name: "CPixels"),
         .target(
             name: "CCodecs",
@@ -90,7 +95,9 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver", swiftSettings: settings),
-        .target(name: "TestKit", dependencies: everyModule, path: "Tests/TestKit", swiftSettings: settings),
+        .target(
+            name: "TestKit", dependencies: everyModule + ["CUDAEmulator", "CCUDA"], path: "Tests/TestKit",
+            swiftSettings: settings),
     ]
         + [
             "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "WeightsTests",

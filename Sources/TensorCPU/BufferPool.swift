@@ -1,13 +1,14 @@
 import Foundation
 import Support
 import Synchronization
+import TensorCore
 
 /// One range of addresses, cut into buffers and joined again as they come and go: what one size gave back serves another,
 /// so that gradients live where activations were, and a training step after the first few asks the system for nothing.
 final class BufferPool: Sendable {
     private struct State {
-        /// Free ranges of what is committed, by address, never adjacent.
-        var free: [Range<UInt>] = []
+        /// Of what is committed.
+        var free = FreeRanges()
         var committed: UInt
     }
     private let state: Mutex<State>
@@ -45,21 +46,9 @@ final class BufferPool: Sendable {
     func take(_ bytes: Int) -> UnsafeMutableRawPointer {
         let size = Self.roundUp(bytes)
         let address = state.withLock { state in
-            // The smallest that fits, the lowest of these.
-            var best = -1
-            for (index, range) in state.free.enumerated()
-            where range.count >= size && (best < 0 || range.count < state.free[best].count) { best = index }
-            if best < 0 {
-                grow(&state, for: size)
-                best = state.free.count - 1
-            }
-            let start = state.free[best].lowerBound
-            if state.free[best].count == size {
-                state.free.remove(at: best)
-            } else {
-                state.free[best] = start + UInt(size)..<state.free[best].upperBound
-            }
-            return start
+            if let start = state.free.take(size) { return start }
+            grow(&state, for: size)
+            return state.free.take(size) ?? 0
         }
         guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { preconditionFailure("no address") }
         return pointer
@@ -67,25 +56,12 @@ final class BufferPool: Sendable {
 
     func give(_ buffer: UnsafeMutableRawPointer, bytes: Int) {
         let start = UInt(bitPattern: buffer)
-        state.withLock { Self.insert(start..<start + UInt(Self.roundUp(bytes)), &$0.free) }
-    }
-
-    private static func insert(_ range: Range<UInt>, _ free: inout [Range<UInt>]) {
-        var (low, high) = (0, free.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if free[middle].lowerBound < range.lowerBound { low = middle + 1 } else { high = middle }
-        }
-        let joinsPrevious = low > 0 && free[low - 1].upperBound == range.lowerBound
-        let joinsNext = low < free.count && free[low].lowerBound == range.upperBound
-        let start = joinsPrevious ? free[low - 1].lowerBound : range.lowerBound
-        let end = joinsNext ? free[low].upperBound : range.upperBound
-        free.replaceSubrange((joinsPrevious ? low - 1 : low)..<(joinsNext ? low + 1 : low), with: [start..<end])
+        state.withLock { $0.free.give(start..<start + UInt(Self.roundUp(bytes))) }
     }
 
     /// Commits enough at the end that a free range of `size` lies there.
     private func grow(_ state: inout State, for size: Int) {
-        let atEnd = state.free.last.flatMap { $0.upperBound == state.committed ? $0.count : nil } ?? 0
+        let atEnd = state.free.count(upTo: state.committed)
         let needed = (UInt(size - atEnd) + Self.page - 1) / Self.page * Self.page
         let start = UnsafeMutableRawPointer(bitPattern: state.committed)
         guard state.committed + needed <= base + self.size, mprotect(start, Int(needed), PROT_READ | PROT_WRITE) == 0
@@ -93,7 +69,7 @@ final class BufferPool: Sendable {
             Machine.refuse(memory: size)
         }
         madvise(start, Int(needed), 14 /* MADV_HUGEPAGE */)
-        Self.insert(state.committed..<state.committed + needed, &state.free)
+        state.free.give(state.committed..<state.committed + needed)
         state.committed += needed
     }
 

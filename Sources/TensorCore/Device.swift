@@ -17,6 +17,8 @@ package protocol Device: AnyObject, Sendable {
     func read(_ scalars: [Tensor]) -> Pending
     /// Waits until everything that was asked is done.
     func fence()
+    /// A place in the order of its work; nil where calls return when their work is done.
+    func mark() -> (any TimeMark)?
     /// Why the device can no longer be used: lost, out of memory. Looked at once a step.
     var failure: DeviceFailure? { get }
 
@@ -24,6 +26,16 @@ package protocol Device: AnyObject, Sendable {
     func run(_ kernel: Kernel)
     /// Whether calls of this kind compute with operands of this element.
     func supports(_ call: any KernelCall.Type, _ element: Element) -> Bool
+}
+
+extension Device {
+    package func mark() -> (any TimeMark)? { nil }
+}
+
+/// A place in a device's work.
+package protocol TimeMark: AnyObject, Sendable {
+    /// What the work between an earlier place and this one took. Waits.
+    func seconds(since earlier: any TimeMark) -> Double
 }
 
 /// What a device says of its own end.

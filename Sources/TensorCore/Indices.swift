@@ -5,6 +5,7 @@ import Synchronization
 package final class Indices: Sendable {
     package let values: [Int32]
     private let resident = Mutex<Tensor?>(nil)
+    private let grouped = Mutex<RowGroups?>(nil)
 
     package init(_ values: [Int32]) { self.values = values }
 
@@ -17,6 +18,36 @@ package final class Indices: Sendable {
         resident.withLock { held in
             if let held, held.device === device { return held }
             let made = device.tensor(values, shape: [values.count])
+            held = made
+            return made
+        }
+    }
+}
+
+/// Places of a list by the row that stands there: those of row r are order[starts[r]..<starts[r + 1]], ascending.
+package struct RowGroups: Sendable {
+    package let order: Indices
+    /// One more than there are rows.
+    package let starts: Indices
+}
+
+extension Indices {
+    /// Made once; a negative number is no row.
+    ///
+    /// - Parameter rows: that the numbers are of
+    package func groups(of rows: Int) -> RowGroups {
+        grouped.withLock { held in
+            if let held, held.starts.count == rows + 1 { return held }
+            var starts = [Int32](repeating: 0, count: rows + 1)
+            for row in values where row >= 0 { starts[Int(row) + 1] += 1 }
+            for row in 0..<rows { starts[row + 1] += starts[row] }
+            var next = starts
+            var order = [Int32](repeating: 0, count: Int(starts[rows]))
+            for (place, row) in values.enumerated() where row >= 0 {
+                order[Int(next[Int(row)])] = Int32(place)
+                next[Int(row)] += 1
+            }
+            let made = RowGroups(order: Indices(order), starts: Indices(starts))
             held = made
             return made
         }

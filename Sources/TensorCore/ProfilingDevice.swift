@@ -1,7 +1,6 @@
 import Synchronization
 
-/// Another device with a clock around every call. Its time is the host's: of a device that queues, how long the call took
-/// to ask for.
+/// Another device with a clock around every call: the device's own where it queues, else the host's.
 package final class ProfilingDevice: Device {
     /// What the calls of one kernel (a product: of one shape) came to.
     package struct Entry: Sendable {
@@ -13,6 +12,8 @@ package final class ProfilingDevice: Device {
 
     private struct Record {
         var entries: [String: Entry] = [:]
+        /// Of calls that the device may not have come to.
+        var queued: [(name: String, start: any TimeMark, end: any TimeMark)] = []
         var waits = 0
         var kinds: [ObjectIdentifier: any KernelCall.Type] = [:]
     }
@@ -22,9 +23,11 @@ package final class ProfilingDevice: Device {
 
     package init(_ inner: any Device) { self.inner = inner }
 
-    /// What was recorded since the last call, by kernel, and how often the host waited for the device.
+    /// What was recorded since the last call, by kernel, and how often the host waited for the device. Waits itself.
     package func take() -> (entries: [String: Entry], waits: Int) {
         record.withLock { record in
+            for call in record.queued { record.entries[call.name]?.seconds += call.end.seconds(since: call.start) }
+            record.queued = []
             defer { (record.entries, record.waits) = ([:], 0) }
             return (record.entries, record.waits)
         }
@@ -55,6 +58,7 @@ package final class ProfilingDevice: Device {
 
     package var name: String { inner.name }
     package var failure: DeviceFailure? { inner.failure }
+    package func mark() -> (any TimeMark)? { inner.mark() }
 
     package func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer {
         timed("allocate") { inner.allocate(element, count: count) }
@@ -83,7 +87,18 @@ package final class ProfilingDevice: Device {
         let call = kernel.call
         let kind = type(of: call)
         record.withLock { $0.kinds[ObjectIdentifier(kind)] = kind }
-        timed(call.name, flops: call.flops, bytes: call.bytes) { inner.run(kernel) }
+        guard let start = inner.mark() else {
+            return timed(call.name, flops: call.flops, bytes: call.bytes) { inner.run(kernel) }
+        }
+        inner.run(kernel)
+        guard let end = inner.mark() else { return }
+        record.withLock { record in
+            var entry = record.entries[call.name, default: Entry()]
+            (entry.calls, entry.flops, entry.bytes) =
+                (entry.calls + 1, entry.flops + call.flops, entry.bytes + call.bytes)
+            record.entries[call.name] = entry
+            record.queued.append((call.name, start, end))
+        }
     }
 
     package func supports(_ call: any KernelCall.Type, _ element: Element) -> Bool { inner.supports(call, element) }

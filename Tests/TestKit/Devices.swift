@@ -1,4 +1,5 @@
 import TensorCPU
+import TensorCUDA
 package import TensorCore
 import TensorReference
 
@@ -18,5 +19,8 @@ package let devices: [TestDevice] = [
     TestDevice(
         description: "CPU with products by OpenBLAS",
         variants: [2, 1].map { threads in { CPUDevice(threads: threads, ownProducts: false) } }),
+    TestDevice(
+        description: "emulated CUDA",
+        variants: EmulatedCUDA.Schedule.allCases.map { schedule in { CUDADevice(EmulatedCUDA(schedule)) } }),
     TestDevice(description: "reference", variants: [{ ReferenceDevice() }, { ReferenceDevice() }]),
 ]

@@ -34,7 +34,7 @@ package struct Factor: Sendable {
     /// Whether its axes are read the other way round.
     package let isTransposed: Bool
 
-    init(_ matrix: Tensor, transposed: Bool = false) { (self.matrix, isTransposed) = (matrix, transposed) }
+    package init(_ matrix: Tensor, transposed: Bool = false) { (self.matrix, isTransposed) = (matrix, transposed) }
 
     package var rows: Int { isTransposed ? matrix.shape[1] : matrix.shape[0] }
     package var columns: Int { isTransposed ? matrix.shape[0] : matrix.shape[1] }

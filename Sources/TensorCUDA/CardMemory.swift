@@ -1,0 +1,80 @@
+import Support
+import Synchronization
+import TensorCore
+
+/// The card's memory, asked for in large pieces and cut as tensors come and go. Work happens in the order of the calls, so
+/// what is given back is taken again at once.
+final class CardMemory: Sendable {
+    private struct State {
+        var free = FreeRanges()
+        var pieces: [Range<UInt>] = []
+        var failure: DeviceFailure?
+    }
+
+    private let backend: any CUDABackend
+    private let state = Mutex(State())
+    private static let alignment = 512
+    /// The least and the most that is asked for ahead of need.
+    private static let (smallest, largest) = (64 << 20, 1 << 30)
+
+    init(_ backend: any CUDABackend) { self.backend = backend }
+
+    deinit {
+        backend.fence()
+        state.withLock { state in state.pieces.forEach { backend.free($0.lowerBound) } }
+    }
+
+    var failure: DeviceFailure? { state.withLock { $0.failure } }
+    var taken: Int { state.withLock { $0.pieces.reduce(0) { $0 + $1.count } } }
+
+    /// An address that must not be used where there is a `failure`.
+    func take(_ bytes: Int) -> UnsafeMutableRawPointer {
+        let size = Self.roundUp(bytes)
+        let address = state.withLock { state in
+            state.free.take(size) ?? grow(&state, for: size)
+        }
+        guard let pointer = UnsafeMutableRawPointer(bitPattern: address) else { preconditionFailure("no address") }
+        return pointer
+    }
+
+    func give(_ address: UnsafeMutableRawPointer, bytes: Int) {
+        let start = UInt(bitPattern: address)
+        state.withLock { state in
+            guard start != Self.none else { return }
+            state.free.give(start..<start + UInt(Self.roundUp(bytes)))
+        }
+    }
+
+    /// Stands for memory that there was none of.
+    private static let none: UInt = 1
+
+    private func grow(_ state: inout State, for size: Int) -> UInt {
+        let held = state.pieces.reduce(0) { $0 + $1.count }
+        let ahead = max(size, min(Self.largest, max(Self.smallest, held / 4)))
+        for wanted in Set([ahead, size]).sorted(by: >) {
+            if let address = backend.allocate(wanted) { return add(address..<address + UInt(wanted), size, &state) }
+        }
+        // What lies idle in pieces too small goes back first.
+        backend.fence()
+        state.pieces.removeAll { piece in
+            guard state.free.take(piece) else { return false }
+            backend.free(piece.lowerBound)
+            return true
+        }
+        if let address = backend.allocate(size) { return add(address..<address + UInt(size), size, &state) }
+        state.failure =
+            state.failure
+            ?? DeviceFailure(
+                "has no memory for \(formatBytes(size)) more beside \(formatBytes(held)). Set a smaller chunk in the "
+                    + "recipe, or model.recompute: true, or a smaller batch")
+        return Self.none
+    }
+
+    private func add(_ piece: Range<UInt>, _ size: Int, _ state: inout State) -> UInt {
+        state.pieces.append(piece)
+        state.free.give(piece)
+        return state.free.take(size) ?? Self.none
+    }
+
+    private static func roundUp(_ bytes: Int) -> Int { max(alignment, (bytes + alignment - 1) / alignment * alignment) }
+}
