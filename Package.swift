@@ -95,19 +95,22 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver", swiftSettings: settings),
+        .executableTarget(
+            name: "cuda-check", dependencies: everyModule + ["TestKit"], path: "Tests/CUDACheck",
+            swiftSettings: settings),
         .target(
             name: "TestKit", dependencies: everyModule + ["CUDAEmulator", "CCUDA"], path: "Tests/TestKit",
             swiftSettings: settings),
     ]
         + [
-            "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "WeightsTests",
+            "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "TensorCUDATests", "WeightsTests",
             "OptimizersTests",
             "EncodersTests", "LearningTests", "ImagesTests", "TokenizationTests", "ShardsTests", "ScenesTests",
             "ModelsTests", "ReportTests", "EvaluationTests", "ExpertsTests", "TrainingTests", "DoctorTests",
             "JourneyTests",
         ]
         .map {
-            .testTarget(name: $0, dependencies: everyModule + ["TestKit"], swiftSettings: settings)
+            .testTarget(name: $0, dependencies: everyModule + ["TestKit", "CUDAEmulator", "CCUDA"], swiftSettings: settings)
         } + modules.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) },
     cxxLanguageStandard: .cxx17
 )

@@ -3,6 +3,8 @@ import Foundation
 import Processes
 import Support
 import TensorCPU
+import TensorCUDA
+import TensorCore
 
 @main
 struct DiptychMain: ParsableCommand {
@@ -84,7 +86,36 @@ extension DiptychCommand {
 /// A line of the answer, on standard output.
 func answer(_ line: String) throws { try Console.answer(line) }
 
+/// What computes.
+enum DeviceName: ExpressibleByArgument, Equatable {
+    case cpu
+    /// As the driver counts the cards.
+    case cuda(Int)
+
+    init?(argument: String) {
+        switch argument.split(separator: ":", omittingEmptySubsequences: false).map(String.init) {
+        case ["cpu"]: self = .cpu
+        case ["cuda"]: self = .cuda(0)
+        case let parts where parts.count == 2 && parts[0] == "cuda":
+            guard let index = Int(parts[1]), (0..<1024).contains(index) else { return nil }
+            self = .cuda(index)
+        default: return nil
+        }
+    }
+
+    var defaultValueDescription: String { "cpu" }
+}
+
+extension Precision: ExpressibleByArgument {}
+
+/// Of commands that no recipe tells it.
+struct PrecisionOptions: ParsableArguments {
+    @Option(help: "With --device cuda: fp32, tf32 or bf16.") var precision = Precision.fp32
+}
+
 struct MachineOptions: ParsableArguments {
+    @Option(name: .customLong("device"), help: "cpu, or cuda or cuda:N, an NVIDIA GPU (docs/cuda.md).") var place =
+        DeviceName.cpu
     @Option(help: "Threads of the tensor kernels; results do not depend on it. Default: one per core.") var threads:
         Int?
 
@@ -98,9 +129,30 @@ struct MachineOptions: ParsableArguments {
 
     /// Says when the system gave fewer threads than there should be.
     ///
-    /// - Parameter group: processes that share the machine
-    /// - Throws: `Failure(.machine)` without OpenBLAS
-    func device(_ group: any ProcessGroup = Alone()) throws -> CPUDevice {
+    /// - Parameters:
+    ///   - precision: what it computes with
+    ///   - group: processes that share the machine
+    /// - Throws: `Failure(.machine)` without OpenBLAS; for a GPU, without what it needs
+    func device(_ precision: Precision = .fp32, _ group: any ProcessGroup = Alone()) throws -> any Device {
+        switch place {
+        case .cpu:
+            guard precision == .fp32 else {
+                throw Failure(
+                    .usage, "precision \(precision.rawValue)", "the CPU computes in fp32 alone",
+                    remedy: "Set precision to fp32, or --device cuda")
+            }
+            return try cpu(group)
+        case .cuda(let index):
+            guard group.size == 1 else {
+                throw Failure(
+                    .usage, "--device cuda", "one process trains on a GPU, and a launcher started \(group.size)",
+                    remedy: "Start it without mpirun")
+            }
+            return CUDADevice(try CUDADriver(index: index), precision: precision)
+        }
+    }
+
+    private func cpu(_ group: any ProcessGroup) throws -> CPUDevice {
         guard CPUDevice.isUsable else {
             throw Failure(.machine, "libopenblas.so.0", "cannot be opened", remedy: "Run scripts/setup")
         }

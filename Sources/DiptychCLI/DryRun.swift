@@ -6,7 +6,7 @@ import Layers
 import Report
 import Shards
 import Support
-import TensorCPU
+import TensorCore
 import Training
 
 /// What `train --dry-run` shows.
@@ -15,7 +15,7 @@ struct DryRun {
     private let setup: TrainingSetup
     private let parameters: Int
 
-    init(_ recipe: Recipe, device: CPUDevice) throws {
+    init(_ recipe: Recipe, device: any Device) throws {
         self.recipe = recipe
         setup = try TrainingSetup(recipe)
         let (model, notes) = try setup.model(on: device)

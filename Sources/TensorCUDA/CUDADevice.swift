@@ -5,22 +5,18 @@ package import TensorCore
 
 /// One NVIDIA GPU: kernels of our own (Sources/CUDAKernels), products by cuBLASLt, one stream of work.
 package final class CUDADevice: Device, @unchecked Sendable {
-    /// What products of float32 operands round them to.
-    package enum Precision: Sendable { case float32, tf32 }
-
     let backend: any CUDABackend
     let precision: Precision
     private let pool: CardMemory
 
-    package init(_ backend: any CUDABackend, precision: Precision = .float32) {
+    package init(_ backend: any CUDABackend, precision: Precision = .fp32) {
         (self.backend, self.precision) = (backend, precision)
         pool = CardMemory(backend)
     }
 
     package var name: String { backend.name }
     package var failure: DeviceFailure? { pool.failure ?? backend.failure }
-    /// Bytes taken from the card.
-    package var memory: Int { pool.taken }
+    package var peakMemory: Int? { pool.mostTaken }
 
     package func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer {
         pool.take(count * element.bytes)

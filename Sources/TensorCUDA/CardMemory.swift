@@ -9,6 +9,7 @@ final class CardMemory: Sendable {
         var free = FreeRanges()
         var pieces: [Range<UInt>] = []
         var failure: DeviceFailure?
+        var mostTaken = 0
     }
 
     private let backend: any CUDABackend
@@ -25,7 +26,8 @@ final class CardMemory: Sendable {
     }
 
     var failure: DeviceFailure? { state.withLock { $0.failure } }
-    var taken: Int { state.withLock { $0.pieces.reduce(0) { $0 + $1.count } } }
+    /// The most bytes that tensors lay in.
+    var mostTaken: Int { state.withLock { $0.mostTaken } }
 
     /// An address that must not be used where there is a `failure`.
     func take(_ bytes: Int) -> UnsafeMutableRawPointer {
@@ -65,13 +67,14 @@ final class CardMemory: Sendable {
         state.failure =
             state.failure
             ?? DeviceFailure(
-                "has no memory for \(formatBytes(size)) more beside \(formatBytes(held)). Set a smaller chunk in the "
-                    + "recipe, or model.recompute: true, or a smaller batch")
+                "has no memory for \(formatBytes(size)) beside the \(formatBytes(held)) that it gave",
+                remedy: "Set a smaller chunk in the recipe, or checkpointing: true; with chunk the step stays the same")
         return Self.none
     }
 
     private func add(_ piece: Range<UInt>, _ size: Int, _ state: inout State) -> UInt {
         state.pieces.append(piece)
+        state.mostTaken = max(state.mostTaken, state.pieces.reduce(0) { $0 + $1.count })
         state.free.give(piece)
         return state.free.take(size) ?? Self.none
     }

@@ -66,8 +66,9 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
     private func check(_ status: Int32, _ what: @autoclosure () -> String) {
         guard status != 0, found == nil else { return }
         found = DeviceFailure(
-            "is lost: \(what()) failed (\(String(cString: ccuda_meaning(status)))). See dmesg for the driver's reason; "
-                + "train again to go on from the last checkpoint")
+            "is lost: \(what()) failed (\(String(cString: ccuda_meaning(status))))",
+            remedy: "The system's log has the driver's reason; --resume goes on from the last checkpoint",
+            keepsValues: false)
     }
 
     private func asking(_ what: @autoclosure () -> String, _ body: () -> Int32) {
@@ -137,7 +138,7 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
                     ccuda_launch(function, grid, UInt32(launch.threads), UInt32(launch.shared), work, arguments)
                 }
                 check(status, "\(launch.name) on \(launch.grid) blocks")
-            } catch { found = DeviceFailure("\(error)") }
+            } catch { found = DeviceFailure("\(error)", keepsValues: false) }
         }
     }
 
@@ -150,7 +151,7 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
                 var product = product
                 let status = ccuda_plan_product(&product, workspace.bytes, &plan)
                 guard status == 0, plan != nil else {
-                    found = DeviceFailure("cuBLASLt has no way (status \(status)) for \(key)")
+                    found = DeviceFailure("cuBLASLt has no way (status \(status)) for \(key)", keepsValues: false)
                     return
                 }
                 plans[key] = plan
@@ -158,7 +159,7 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
             let status = ccuda_run_product(
                 plan, UInt64(operands.a), UInt64(operands.b), UInt64(operands.bias), UInt64(operands.residual),
                 UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
-            if status != 0 { found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)") }
+            if status != 0 { found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false) }
         }
     }
 

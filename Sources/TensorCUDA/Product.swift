@@ -24,7 +24,7 @@ extension CUDADevice {
         (product.transposed_a, product.transposed_b) = (a.isTransposed ? 1 : 0, b.isTransposed ? 1 : 0)
         (product.operands, product.result) = (a.matrix.element == .bfloat16 ? 1 : 0, y.element == .bfloat16 ? 1 : 0)
         (product.bias, product.adds) = (bias == nil ? 0 : 1, residual == nil ? 0 : 1)
-        product.tf32 = precision == .tf32 ? 1 : 0
+        product.tf32 = precision == .fp32 ? 0 : 1
         (product.aligned_a, product.aligned_b) = (Self.alignment(operands.a), Self.alignment(operands.b))
         (product.aligned_c, product.aligned_residual) = (Self.alignment(operands.c), Self.alignment(operands.residual))
         backend.product(product, operands)

@@ -17,6 +17,8 @@ package protocol Device: AnyObject, Sendable {
     func read(_ scalars: [Tensor]) -> Pending
     /// Waits until everything that was asked is done.
     func fence()
+    /// The most bytes it has taken of a memory of its own; nil where that is the process's.
+    var peakMemory: Int? { get }
     /// A place in the order of its work; nil where calls return when their work is done.
     func mark() -> (any TimeMark)?
     /// Why the device can no longer be used: lost, out of memory. Looked at once a step.
@@ -30,6 +32,7 @@ package protocol Device: AnyObject, Sendable {
 
 extension Device {
     package func mark() -> (any TimeMark)? { nil }
+    package var peakMemory: Int? { nil }
 }
 
 /// A place in a device's work.
@@ -41,7 +44,13 @@ package protocol TimeMark: AnyObject, Sendable {
 /// What a device says of its own end.
 package struct DeviceFailure: Error, Sendable, Equatable {
     package let problem: String
-    package init(_ problem: String) { self.problem = problem }
+    package let remedy: String
+    /// Values can still be read: it has no more memory, and nothing was done since.
+    package let keepsValues: Bool
+
+    package init(_ problem: String, remedy: String = "", keepsValues: Bool = true) {
+        (self.problem, self.remedy, self.keepsValues) = (problem, remedy, keepsValues)
+    }
 }
 
 /// Numbers that are still on the device: a copy of them is queued behind the work that makes them.

@@ -14,6 +14,7 @@ package final class ProfilingDevice: Device {
         var entries: [String: Entry] = [:]
         /// Of calls that the device may not have come to.
         var queued: [(name: String, start: any TimeMark, end: any TimeMark)] = []
+        var marksCalls = true
         var waits = 0
         var kinds: [ObjectIdentifier: any KernelCall.Type] = [:]
     }
@@ -32,6 +33,9 @@ package final class ProfilingDevice: Device {
             return (record.entries, record.waits)
         }
     }
+
+    /// Whether calls of a device that queues are timed, at two marks each, or only counted.
+    package func marksCalls(_ does: Bool) { record.withLock { $0.marksCalls = does } }
 
     /// The kinds of calls there have been.
     package var kinds: [any KernelCall.Type] { record.withLock { Array($0.kinds.values) } }
@@ -58,6 +62,7 @@ package final class ProfilingDevice: Device {
 
     package var name: String { inner.name }
     package var failure: DeviceFailure? { inner.failure }
+    package var peakMemory: Int? { inner.peakMemory }
     package func mark() -> (any TimeMark)? { inner.mark() }
 
     package func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer {
@@ -86,18 +91,29 @@ package final class ProfilingDevice: Device {
     package func run(_ kernel: Kernel) {
         let call = kernel.call
         let kind = type(of: call)
-        record.withLock { $0.kinds[ObjectIdentifier(kind)] = kind }
+        let marksCalls = record.withLock { record in
+            record.kinds[ObjectIdentifier(kind)] = kind
+            return record.marksCalls
+        }
+        guard marksCalls else {
+            count(call)
+            return inner.run(kernel)
+        }
         guard let start = inner.mark() else {
             return timed(call.name, flops: call.flops, bytes: call.bytes) { inner.run(kernel) }
         }
         inner.run(kernel)
         guard let end = inner.mark() else { return }
+        count(call)
+        record.withLock { $0.queued.append((call.name, start, end)) }
+    }
+
+    private func count(_ call: any KernelCall) {
         record.withLock { record in
             var entry = record.entries[call.name, default: Entry()]
             (entry.calls, entry.flops, entry.bytes) =
                 (entry.calls + 1, entry.flops + call.flops, entry.bytes + call.bytes)
             record.entries[call.name] = entry
-            record.queued.append((call.name, start, end))
         }
     }
 

@@ -10,6 +10,7 @@ import Models
 import Records
 import Support
 import Tokenization
+import TensorCore
 
 // What is due after a step: validation, evaluations, the checkpoint; and what a run ends with.
 extension Trainer {
@@ -38,7 +39,8 @@ extension Trainer {
     /// others know nothing of it; then the newest checkpoint stands.
     func withCheckpoint<Value>(_ body: () throws -> Value) throws -> Value {
         do { return try body() } catch {
-            if group.size == 1, state.step > 0, checkpointed != state.step {
+            let isThere = model.device.failure?.keepsValues ?? true
+            if group.size == 1, isThere, state.step > 0, checkpointed != state.step {
                 do { try checkpoint() } catch let second {
                     try? tell(.note("the checkpoint of step \(state.step) failed: \(second)"))
                 }

@@ -112,6 +112,7 @@ package final class Trainer {
             let rate = recipe.rate(at: state.step, of: steps, from: seedStep)
             let result = try step(
                 batch.pairs(setup.plan, padding: setup.tokenizer.padding, on: model.device), rate: rate)
+            try withCheckpoint { try checkDevice() }  // where it has no memory this step changed nothing
             try readLate()
             let all = try clock.shared(over: group, batches)
             isStopping = all.isStopping
@@ -163,6 +164,6 @@ package final class Trainer {
 
     private func checkDevice() throws {
         guard let failure = model.device.failure else { return }
-        throw Failure(.machine, model.device.name, failure.problem)
+        throw Failure(.machine, model.device.name, failure.problem, remedy: failure.remedy)
     }
 }

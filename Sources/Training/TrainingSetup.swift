@@ -1,3 +1,4 @@
+import TensorCore
 import Optimizers
 package import Encoders
 import Evaluation
@@ -111,6 +112,8 @@ extension Recipe {
 
     /// What a step does besides its task.
     package var stepSettings: StepSettings {
-        StepSettings(clip: optimizer.clip, chunk: chunk) { [model] in model.isFrozen($0) }
+        var settings = StepSettings(clip: optimizer.clip, chunk: chunk) { [model] in model.isFrozen($0) }
+        settings.element = precision.element
+        return settings
     }
 }

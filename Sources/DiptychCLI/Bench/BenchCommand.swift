@@ -18,6 +18,15 @@ struct BenchOptions: ParsableArguments {
     @Flag(help: "Print JSON on standard output.") var json = false
     @Flag(help: "Also print the time of every kernel, by its share of the whole.") var profile = false
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var precision: PrecisionOptions
+
+    func device() throws -> any Device { try machine.device(precision.precision) }
+
+    /// The rate of a large product of what towers compute in, now, FLOP/s.
+    func matmulPeak(on device: any Device) -> Double {
+        machine.place == .cpu
+            ? DiptychCLI.matmulPeak(threads: machine.threads) : cardPeak(device, precision.precision.element)
+    }
 }
 
 /// What a benchmark prints: a key and a number for programs, a sentence for people.
@@ -40,8 +49,8 @@ struct BenchReport {
 
     /// The rate of products of `flops` in `seconds`, and its share of the machine's: the better of its rates before the
     /// run and now, for the clock drifts.
-    mutating func addProducts(_ flops: Double, seconds: Double, peakBefore: Double, threads: Int?) {
-        let peak = max(peakBefore, matmulPeak(threads: threads))
+    mutating func addProducts(_ flops: Double, seconds: Double, peakBefore: Double, peakAfter: Double) {
+        let peak = max(peakBefore, peakAfter)
         add("gflops", flops / seconds / 1e9, "%.1f GFLOP/s in products")
         add("matmul_peak_gflops", peak / 1e9, "%.1f GFLOP/s matmul peak of this run")
         add("share_of_peak", flops / seconds / peak, "%.3f of that peak")
@@ -93,6 +102,27 @@ func matmulPeak(threads: Int?) -> Double {
             _ = matmul(a, b)
             return Machine.now() - start
         }
+    }
+    return 2 * Double(size * size * size) / (times.min() ?? .infinity)
+}
+
+/// The same of a card: the best of ten products of random matrices of 8,192.
+func cardPeak(_ device: any Device, _ element: Element) -> Double {
+    let size = 8192
+    var stream = RandomStream(seed: 0, purpose: "peak")
+    let values = (0..<1 << 20).map { _ in Float(stream.normal()) }
+    let part = device.tensor(values, shape: [values.count])
+    let a = device.empty([size, size])
+    for start in stride(from: 0, to: size * size, by: values.count) {
+        a.reshaped([size * size]).slice(start..<start + values.count).fill(from: part)
+    }
+    let operand = a.converted(to: element)
+    _ = matmul(operand, operand)
+    let times = (0..<10).map { _ in
+        let start = device.mark()
+        _ = matmul(operand, operand)
+        guard let start, let end = device.mark() else { return Double.infinity }
+        return end.seconds(since: start)
     }
     return 2 * Double(size * size * size) / (times.min() ?? .infinity)
 }

@@ -1,3 +1,4 @@
+import Learning
 import ArgumentParser
 import Encoders
 import Foundation
@@ -27,15 +28,19 @@ struct BenchEmbed: DiptychCommand {
     }
 
     func execute() throws {
-        let peak = matmulPeak(threads: options.machine.threads)
-        let device = try ProfilingDevice(options.machine.device())
+        let bare = try options.device()
+        let peak = options.matmulPeak(on: bare)
+        let device = ProfilingDevice(bare)
         let model = try subject.model(on: device)
         let images = subject.images(what == .images ? batch : 1, model)
         let texts = what == .texts ? try subject.captions(batch, model, batches: rounds + 1) : []
         var round = 0
         let times = timed(rounds) {
             if round == 1 { _ = device.take() }
-            withoutTape { _ = what == .images ? model.encode(images: images) : model.encode(texts: texts[round]) }
+            withoutTape {
+                _ = what == .images ? model.encode(images: images().values) : model.encode(texts: texts[round])
+            }
+            device.fence()
             round += 1
         }
         let kernels = device.take().entries
@@ -48,7 +53,7 @@ struct BenchEmbed: DiptychCommand {
         report.add(bytes: Machine.peakMemory, "peak_memory_bytes", "peak memory")
         report.addProducts(
             Double(kernels.values.reduce(0) { $0 + $1.flops }), seconds: total, peakBefore: peak,
-            threads: options.machine.threads)
+            peakAfter: options.matmulPeak(on: bare))
         report.add(profile: kernels, repetitions: rounds, total: total)
         try report.print(options)
     }

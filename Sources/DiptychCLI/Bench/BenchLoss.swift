@@ -28,8 +28,9 @@ struct BenchLoss: DiptychCommand {
     }
 
     func execute() throws {
-        let peak = matmulPeak(threads: options.machine.threads)
-        let device = try ProfilingDevice(options.machine.device())
+        let bare = try options.device()
+        let peak = options.matmulPeak(on: bare)
+        let device = ProfilingDevice(bare)
         let images = randomFeatures(batch, width, seed: 1, device)
         let texts = randomFeatures(batch, width, seed: 2, device)
         let scale = device.filled(logf(10), shape: []).watched()
@@ -42,13 +43,14 @@ struct BenchLoss: DiptychCommand {
             round += 1
             let (x, y) = (images.watched(), texts.watched())
             objective.loss(images: x, texts: y, logScale: scale, logitBias: bias).backward()
+            device.fence()
         }
         let products = Double(objective == .softmax ? 4 : 3) * 2 * Double(batch) * Double(batch) * Double(width)
         var report = BenchReport("loss: \(objective.rawValue), batch \(batch), width \(width), \(device.name)")
         report.add("seconds", times.median, "%.3f s with gradients")
         report.add(bytes: Machine.peakMemory - before, "extra_memory_bytes", "beyond the features")
         report.addProducts(
-            products, seconds: times.median, peakBefore: peak, threads: options.machine.threads)
+            products, seconds: times.median, peakBefore: peak, peakAfter: options.matmulPeak(on: bare))
         report.add(profile: device.take().entries, repetitions: rounds, total: times.reduce(0, +))
         try report.print(options)
     }
@@ -75,8 +77,9 @@ struct BenchRetrieval: DiptychCommand {
     }
 
     func execute() throws {
-        let peak = matmulPeak(threads: options.machine.threads)
-        let device = try ProfilingDevice(options.machine.device())
+        let bare = try options.device()
+        let peak = options.matmulPeak(on: bare)
+        let device = ProfilingDevice(bare)
         let (x, y) = (randomFeatures(images, width, seed: 1, device), randomFeatures(captions, width, seed: 2, device))
         let owner = (0..<captions).map { $0 * images / captions }
         Machine.restartPeakMemory()
@@ -93,7 +96,7 @@ struct BenchRetrieval: DiptychCommand {
         report.add(bytes: Machine.peakMemory - before, "extra_memory_bytes", "beyond the features")
         report.addProducts(
             2 * Double(images) * Double(captions) * Double(width), seconds: times.median, peakBefore: peak,
-            threads: options.machine.threads)
+            peakAfter: options.matmulPeak(on: bare))
         report.add(profile: device.take().entries, repetitions: rounds, total: times.reduce(0, +))
         try report.print(options)
     }

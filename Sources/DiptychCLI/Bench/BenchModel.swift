@@ -2,6 +2,7 @@ import ArgumentParser
 import Encoders
 import Foundation
 import Layers
+import Learning
 import Support
 import TensorCore
 import Tokenization
@@ -18,11 +19,20 @@ struct BenchModel: ParsableArguments {
         try DualEncoder(FreshParameters(on: device, seed: 0), Blueprint(JSON(file: config), path: config))
     }
 
-    /// Normal noise [count,3,H,W].
-    func images(_ count: Int, _ model: DualEncoder) -> Tensor {
+    /// Noise, on its way to the device at every call, as a batch's bytes are.
+    func images(_ count: Int, _ model: DualEncoder) -> () -> ImageBatch {
+        let shape = [count, model.blueprint.vision.height, model.blueprint.vision.width, 3]
         var stream = RandomStream(seed: 1, purpose: "bench")
-        let shape = [count, 3, model.blueprint.vision.height, model.blueprint.vision.width]
-        return model.device.tensor((0..<shape.reduce(1, *)).map { _ in Float(stream.normal()) }, shape: shape)
+        let bytes = HostBytes(count: shape.reduce(1, *))
+        let words = bytes.part(0..<bytes.count).bindMemory(to: UInt64.self)
+        for index in words.indices { words[index] = stream.next() }
+        let device = model.device
+        let table = device.tensor((0..<768).map { Float($0 % 256) / 74 - 1.73 }, shape: [3, 256])  // deviation 1
+        return {
+            let pixels = device.empty(shape, .uint8)
+            device.upload(bytes.bytes, into: pixels)
+            return ImageBatch(pixels: pixels, table: table)
+        }
     }
 
     /// Batches of token ids, a file's lines taken in turn.

@@ -3,6 +3,7 @@ package import Objectives
 package import Optimizers
 package import StrictYAML
 import Support
+package import TensorCore
 
 /// A training run as a YAML file states it. Paths are relative to the working folder.
 package struct Recipe {
@@ -14,6 +15,7 @@ package struct Recipe {
     package let model: ModelPart
     package let tokenizer: String
     package let objective: Objective
+    package let precision: Precision
     /// Pairs of a step.
     package let batch: Int
     /// Pairs whose values are held at a time; nil: all.
@@ -45,6 +47,7 @@ package struct Recipe {
         _ = try keys.about(top)
         seed = UInt64(try keys.seed(top))
         objective = try keys.objective(top)
+        precision = try keys.precision(top)
         tokenizer = try keys.tokenizer(top)
         batch = try keys.batch(top)
         chunk = try keys.chunk(top)

@@ -2,6 +2,7 @@ import Images
 import Objectives
 import Shards
 package import Support
+import TensorCore
 
 // Every key of a recipe, declared once: the parser, `train --help-recipe` and docs/recipe.md come from here.
 
@@ -21,6 +22,10 @@ struct RecipeKeys {
         "freeze", "Patterns of parameter names that stay as they are, such as visual.*.", default: [])
     let continuation = Key.section(
         "continue", "Another run's checkpoint to go on from, with its optimiser, along the rest of its schedule.")
+    let precision = Key.choice(
+        "precision",
+        "What a GPU computes with: fp32, tf32 (products of operands rounded to 10 bits) or bf16 (activations too); the CPU takes fp32 alone.",
+        default: Precision.fp32)
     let batch = Key<Int>.integer("batch", "Pairs of a step.", in: 1...1_000_000)
     let chunk = Key<Int?>.integer(
         "chunk", "Pairs whose values are held at a time: the same step in less memory, by a second forward pass.",

@@ -1,0 +1,76 @@
+import Foundation
+import Support
+import TensorCPU
+import TensorCUDA
+import TensorCore
+import TestKit
+
+// What a GPU must show before anything is timed on it: every operation beside the reference, ten steps beside the CPU, and
+// the same bits twice. `--emulated` runs the same on the emulator. Ends with 1 where anything failed.
+
+struct CUDACheck {
+    private let isEmulated: Bool
+    private(set) var failures: [String] = []
+
+    init(isEmulated: Bool) { self.isEmulated = isEmulated }
+
+    private func device(_ precision: Precision) throws -> CUDADevice {
+        CUDADevice(isEmulated ? EmulatedCUDA() : try CUDADriver(), precision: precision)
+    }
+
+    private mutating func expect(_ isSo: Bool, _ what: String) throws {
+        if !isSo { failures.append(what) }
+        try Console.answer("\(isSo ? "pass" : "FAIL")  \(what)")
+    }
+
+    func tellFacts() throws {
+        guard !isEmulated else { return }
+        let driver = try CUDADriver()
+        let facts = driver.properties
+        try Console.answer(
+            "\(driver.name), compute capability \(facts.capability.0).\(facts.capability.1), \(facts.processors) "
+                + "multiprocessors, \(formatBytes(facts.memory)), driver for CUDA \(facts.driver)")
+    }
+
+    mutating func checkOperations() throws {
+        for (element, precision) in [(Element.float32, Precision.fp32), (.bfloat16, .bf16)] {
+            let device = try device(precision)
+            for op in opCases where op.isDefined(on: device, as: element) {
+                let start = Machine.now()
+                let parity = op.parity(of: device, as: element)
+                let isSame = op.bits(on: device) == op.bits(on: device)
+                let text = String(format: "%.3f of its tolerance, %.2f s", parity, Machine.now() - start)
+                try expect(parity <= 1, "\(precision.rawValue): \(op): \(text)")
+                if !isSame { try expect(false, "\(precision.rawValue): \(op): other bits the second time") }
+                if let failure = device.failure { throw Failure(.machine, device.name, "\(op): \(failure.problem)") }
+            }
+        }
+    }
+
+    mutating func checkSteps() throws {
+        for model in TenSteps.all {
+            let cpu = try model.run(on: CPUDevice())
+            for (precision, limit) in [(Precision.fp32, 1e-4), (.bf16, 1e-2)] {
+                let runs = try (0..<2).map { _ in try model.run(on: device(precision), as: precision.element) }
+                let far = TenSteps.difference(cpu, runs[0])
+                try expect(far < limit, "\(model): ten steps in \(precision.rawValue), losses \(far) from the CPU's")
+                try expect(
+                    runs[0].losses == runs[1].losses && runs[0].weights == runs[1].weights,
+                    "\(model): \(precision.rawValue), the same bits twice")
+            }
+        }
+    }
+}
+
+do {
+    let start = Machine.now()
+    var check = CUDACheck(isEmulated: CommandLine.arguments.contains("--emulated"))
+    try check.tellFacts()
+    try check.checkOperations()
+    try check.checkSteps()
+    try Console.answer(String(format: "%d failed, %.0f s", check.failures.count, Machine.now() - start))
+    exit(check.failures.isEmpty ? 0 : 1)
+} catch {
+    try? Console.answer("FAIL  \(error)")
+    exit(1)
+}

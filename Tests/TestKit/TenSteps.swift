@@ -1,0 +1,65 @@
+import Encoders
+import Layers
+import Learning
+import Objectives
+import Optimizers
+import Support
+package import TensorCore
+
+/// Ten steps of a small model from the same start on one batch, for devices to be compared by.
+package struct TenSteps: Sendable, CustomStringConvertible {
+    package let description: String
+    private let blueprint: JSON
+    private let objective: Objective
+
+    package static let all = [
+        TenSteps(
+            description: "ViT, softmax",
+            blueprint: [
+                "embed_dim": 32,
+                "vision_cfg": ["image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8],
+                "text_cfg": ["context_length": 12, "vocab_size": 50, "width": 64, "heads": 2, "layers": 2],
+            ], objective: .softmax),
+        TenSteps(
+            description: "ResNet, sigmoid",
+            blueprint: [
+                "embed_dim": 32, "init_logit_bias": -10,
+                "vision_cfg": ["image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32],
+                "text_cfg": ["context_length": 12, "vocab_size": 50, "width": 32, "heads": 2, "layers": 1],
+            ], objective: .sigmoid),
+    ]
+
+    /// What each step came to, and every weight after the last.
+    package struct Result: Sendable {
+        package let losses: [Float]
+        package let weights: [[Float]]
+    }
+
+    package func run(on device: any Device, as element: Element = .float32, count: Int = 6) throws -> Result {
+        var settings = StepSettings(clip: 1)
+        settings.element = element
+        let model = try DualEncoder(
+            FreshParameters(on: device, seed: 1), Blueprint(blueprint, path: description))
+        var step = Step(.contrastive(model, objective), AdamW(.init()), settings)
+        let batch = batch(on: device, count: count)
+        let losses = try (0..<10).map { _ in try step(batch, rate: 1e-4).wait().loss }
+        return Result(losses: losses, weights: step.task.model.state.map { $0.value.floats })
+    }
+
+    private func batch(on device: any Device, count: Int) -> PairBatch {
+        var stream = RandomStream(seed: 2, purpose: "batch")
+        let pixels = (0..<count * 3072).map { _ in UInt8(stream.integer(below: 256)) }
+        let table = (0..<768).map { Float($0 % 256) / 127.5 - 1 }
+        let texts = (0..<count).map { row in (0..<3 + row % 4).map { _ in Int32(stream.integer(below: 49)) } + [49] }
+        return PairBatch(
+            images: ImageBatch(
+                pixels: device.tensor(pixels, shape: [count, 32, 32, 3]), table: device.tensor(table, shape: [3, 256])),
+            texts: TokenBatch(texts, contextLength: 12, padding: 0))
+    }
+
+    /// The largest difference of two runs' losses, relative to each loss.
+    package static func difference(_ a: Result, _ b: Result) -> Double {
+        zip(a.losses, b.losses).map { Double(abs($0 - $1)) / Double(max(abs($0), 1e-6)) }
+            .reduce(0) { $1.isNaN ? .infinity : max($0, $1) }
+    }
+}
