@@ -78,6 +78,7 @@ package struct Convolution: Module {
     package func callAsFunction(_ map: FeatureMap) -> FeatureMap {
         let outputs = weight.value.shape[0]
         let matrix = weight.value.reshaped([outputs, weight.value.count / outputs])
+        let map = map.map { $0.converted(to: matrix.element) }  // an image's values are float32
         if shape.kernel == 1 { return map.map { linear($0, weight: matrix, bias: bias?.value) } }
         let windows = made(map.height, map.width) {
             Windows(
