@@ -40,32 +40,28 @@ final class KernelLibrary: @unchecked Sendable {
         if let known = modules[file] { return known }
         var module: ccuda_module?
         let path = try path(file)
-        var cubin = path.flatMap { try? Data(contentsOf: URL(fileURLWithPath: $0)) }
+        var cubin = try? Data(contentsOf: URL(fileURLWithPath: path))
         if cubin == nil {
             let compiled = try Self.compile(file, architecture)
             cubin = compiled.cubin
             // A cache that cannot be written costs the next start a few seconds.
-            if let path {
-                try? Files.makeFolder(Files.parent(of: path))
-                try? AtomicFile.write(compiled.cubin, to: path)
-            }
+            try? Files.makeFolder(Files.parent(of: path))
+            try? AtomicFile.write(compiled.cubin, to: path)
         }
         let status = (cubin ?? Data()).withUnsafeBytes { ccuda_load(&module, $0.baseAddress) }
         guard status == 0, let module else {
             throw Failure(
-                .machine, path ?? file, "the driver refuses this kernel file: \(String(cString: ccuda_meaning(status)))",
+                .machine, path, "the driver refuses this kernel file: \(String(cString: ccuda_meaning(status)))",
                 remedy: "Remove it, or update the driver to that of NVRTC \(compiler)")
         }
         modules[file] = module
         return module
     }
 
-    /// Where a file's machine code is kept: by all that it depends on. nil without a home.
-    private func path(_ file: String) throws -> String? {
-        let environment = ProcessInfo.processInfo.environment
-        guard let cache = environment["XDG_CACHE_HOME"] ?? environment["HOME"].map({ "\($0)/.cache" }) else { return nil }
+    /// Where a file's machine code is kept: by all that it depends on.
+    private func path(_ file: String) throws -> String {
         let all = try Self.text("kernel.h") + "\0" + Self.text(file + ".cu") + "\0\(architecture)\0\(compiler)"
-        return "\(cache)/diptych/kernels/\(file)-\(SHA256.hex(all)).cubin"
+        return "\(cacheFolder)/kernels/\(file)-\(SHA256.hex(all)).cubin"
     }
 
     private static func text(_ name: String) throws -> String {

@@ -10,9 +10,13 @@ import TestKit
 
 struct CUDACheck {
     private let isEmulated: Bool
+    /// Every operation once and nothing else: for tools that slow it down a hundred times.
+    private let isSmall: Bool
     private(set) var failures: [String] = []
 
-    init(isEmulated: Bool) { self.isEmulated = isEmulated }
+    init(_ arguments: [String]) {
+        (isEmulated, isSmall) = (arguments.contains("--emulated"), arguments.contains("--small"))
+    }
 
     private func device(_ precision: Precision) throws -> CUDADevice {
         CUDADevice(isEmulated ? EmulatedCUDA() : try CUDADriver(), precision: precision)
@@ -38,7 +42,7 @@ struct CUDACheck {
             for op in opCases where op.isDefined(on: device, as: element) {
                 let start = Machine.now()
                 let parity = op.parity(of: device, as: element)
-                let isSame = op.bits(on: device) == op.bits(on: device)
+                let isSame = isSmall || op.bits(on: device) == op.bits(on: device)
                 let text = String(format: "%.3f of its tolerance, %.2f s", parity, Machine.now() - start)
                 try expect(parity <= 1, "\(precision.rawValue): \(op): \(text)")
                 if !isSame { try expect(false, "\(precision.rawValue): \(op): other bits the second time") }
@@ -48,6 +52,7 @@ struct CUDACheck {
     }
 
     mutating func checkSteps() throws {
+        guard !isSmall else { return }
         for model in TenSteps.all {
             let cpu = try model.run(on: CPUDevice())
             for precision in [Precision.fp32, .bf16] {
@@ -65,7 +70,7 @@ struct CUDACheck {
 
 do {
     let start = Machine.now()
-    var check = CUDACheck(isEmulated: CommandLine.arguments.contains("--emulated"))
+    var check = CUDACheck(CommandLine.arguments)
     try check.tellFacts()
     try check.checkOperations()
     try check.checkSteps()

@@ -76,17 +76,17 @@ struct BenchReport {
     private func printProfile(_ kernels: [String: ProfilingDevice.Entry]) throws {
         let inside = kernels.values.reduce(0) { $0 + $1.seconds }
         let times = Double(repetitions)
-        try answer("     share   ms/round calls/round   GFLOP/s  kernel")
+        try answer("     share   ms/round calls/round      GB/s   GFLOP/s  kernel")
         for (name, entry) in kernels.sorted(by: { ($0.value.seconds, $1.key) > ($1.value.seconds, $0.key) }) {
             let rate = entry.flops == 0 ? "" : String(format: "%.1f", Double(entry.flops) / entry.seconds / 1e9)
             let line = String(
-                format: "  %6.2f %% %10.2f %11d  ", 100 * entry.seconds / total, 1000 * entry.seconds / times,
-                entry.calls / repetitions)
+                format: "  %6.2f %% %10.2f %11d %9.1f  ", 100 * entry.seconds / total, 1000 * entry.seconds / times,
+                entry.calls / repetitions, Double(entry.bytes) / entry.seconds / 1e9)
             try answer(line + String(repeating: " ", count: max(0, 8 - rate.count)) + rate + "  " + name)
         }
         let outside = total - inside
         let line = String(format: "  %6.2f %% %10.2f", 100 * outside / total, 1000 * outside / times)
-        try answer(line + "                        outside kernels")
+        try answer(line + "                                  outside kernels")
     }
 }
 

@@ -13,10 +13,15 @@ struct BenchModel: ParsableArguments {
     @Option(help: "A file with a caption a line; default: random ones of full length.") var captions: String?
     @Option(help: "The tokenizer of --captions.") var tokenizer = "Tokenizers/clip-bpe"
 
+    @Flag(help: "Recompute transformer blocks in the backward pass instead of keeping their values.") var checkpointing =
+        false
+
     var captionName: String { captions.map { "captions of \($0)" } ?? "full-length captions" }
 
     func model(on device: any Device) throws -> DualEncoder {
-        try DualEncoder(FreshParameters(on: device, seed: 0), Blueprint(JSON(file: config), path: config))
+        var model = try DualEncoder(FreshParameters(on: device, seed: 0), Blueprint(JSON(file: config), path: config))
+        model.recomputes = checkpointing
+        return model
     }
 
     /// Noise, on its way to the device at every call, as a batch's bytes are.
