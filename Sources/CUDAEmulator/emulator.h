@@ -67,6 +67,7 @@ template <class... A, void (*kernel)(A...)> struct Call<kernel> {
     static void name(__VA_ARGS__);                                                                       \
     static emulator::Registration registered_##name(#name, emulator::Call<name>::run, threads);          \
     static void name(__VA_ARGS__)
+#define DENSE_KERNEL(threads, blocks, name, ...) KERNEL(threads, name, __VA_ARGS__)
 #define SHARED(type, name) type *name = (type *)emulator::sharedMemory
 #define INFINITE INFINITY
 #define UNROLL

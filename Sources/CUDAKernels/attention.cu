@@ -188,7 +188,8 @@ template <int padded> DEVICE void load_b_rows(u32 (&b)[4], const bf16 *corner) {
     load_matrices_transposed(b, corner + (lane & 15) * Tile<padded>::stride + (lane >> 4) * 8);
 }
 // c [16, 8 tiles] += a [16, padded] rows of `other`^T; a stands in shared memory.
-template <int padded, int tiles> DEVICE void add_products(float (&c)[tiles][4], const bf16 *own, const bf16 *other) {
+template <int padded, int tiles>
+DEVICE void add_products(float (&c)[tiles][4], const bf16 *own, const bf16 *other) {
     UNROLL for (int k = 0; k < padded / 16; k++) {
         u32 a[4];
         load_a<padded>(a, own + k * 16);
@@ -200,10 +201,12 @@ template <int padded, int tiles> DEVICE void add_products(float (&c)[tiles][4], 
         }
     }
 }
-// c [16, padded] += w [16, 8 tiles], rounded to bf16, times the rows of `other`.
+// c [16, padded] += w [16, 8 tiles], rounded to bf16, times the rows of `other`, of which those from `seen` on, to 16, weigh
+// nothing.
 template <int padded, int tiles>
-DEVICE void add_weighted(float (&c)[padded / 8][4], const float (&w)[tiles][4], const bf16 *other) {
+DEVICE void add_weighted(float (&c)[padded / 8][4], const float (&w)[tiles][4], const bf16 *other, int seen) {
     UNROLL for (int k = 0; k < tiles / 2; k++) {
+        if (k * 16 >= seen) continue;
         u32 a[4] = {
             pack_bf16(w[2 * k][0], w[2 * k][1]), pack_bf16(w[2 * k][2], w[2 * k][3]),
             pack_bf16(w[2 * k + 1][0], w[2 * k + 1][1]), pack_bf16(w[2 * k + 1][2], w[2 * k + 1][3])};
@@ -262,8 +265,11 @@ template <int padded> DEVICE void attention_matrix(bf16 *y, float *logSumExp, Op
         copy_wait<1>();
         sync_block();
         float score[8][4] = {};
+        int last = row - (lane >> 2) + 15;  // of this warp's queries
+        int seen = last - 15 >= qEnd ? 0 : x.causal ? min(kEnd, last + shift + 1) - first : kEnd - first;
         UNROLL for (int k = 0; k < padded / 16; k++)
             UNROLL for (int n = 0; n < 8; n += 2) {
+                if (n * 8 >= seen) continue;
                 u32 b[4];
                 load_b<padded>(b, tiles + (t & 1) * size + n * 8 * Tile<padded>::stride + k * 16);
                 mma(score[n], q[k], b[0], b[1]);
@@ -293,7 +299,7 @@ template <int padded> DEVICE void attention_matrix(bf16 *y, float *logSumExp, Op
         UNROLL for (int h = 0; h < 2; h++) sum[h] = sum[h] * keep[h] + add[h];
         UNROLL for (int d = 0; d < padded / 8; d++)
             UNROLL for (int i = 0; i < 4; i++) out[d][i] *= keep[i >> 1];
-        add_weighted<padded, 8>(out, score, tiles + (2 + (t & 1)) * size);
+        add_weighted<padded, 8>(out, score, tiles + (2 + (t & 1)) * size, seen);
         sync_block();  // before the next fetch overwrites this buffer
     }
     UNROLL for (int h = 0; h < 2; h++) {
@@ -357,6 +363,13 @@ template <int padded, bool ownsKeys> DEVICE void attention_gradient_matrix(Opera
         sync_block();
         const bf16 *otherFirst = others + (t & 1) * 2 * size, *otherSecond = otherFirst + size;
         const float *logs = statistics + (t & 1) * 64, *alongs = logs + 32;
+        // Where its rows end, or see nothing of this tile, a warp leaves the units to the others.
+        int own = ownBegin + warp * 16, shift = qFirst - kFirst;
+        bool isIdle = own >= ownEnd || (x.causal && (ownsKeys ? first + 32 <= own + shift : first + shift >= own + 16));
+        if (isIdle) {
+            sync_block();
+            continue;
+        }
         float p[4][4] = {}, s[4][4] = {};
         add_products<padded, 4>(p, ownFirst + warp * 16 * stride, otherFirst);
         add_products<padded, 4>(s, ownSecond + warp * 16 * stride, otherSecond);
@@ -370,8 +383,8 @@ template <int padded, bool ownsKeys> DEVICE void attention_gradient_matrix(Opera
                 p[n][i] = isSeen ? exp2f(p[n][i] * scale - log) : 0;
                 s[n][i] = p[n][i] * (s[n][i] - along) * x.scale;
             }
-        add_weighted<padded, 4>(outFirst, s, otherFirst);
-        if constexpr (ownsKeys) add_weighted<padded, 4>(outSecond, p, otherSecond);
+        add_weighted<padded, 4>(outFirst, s, otherFirst, 32);
+        if constexpr (ownsKeys) add_weighted<padded, 4>(outSecond, p, otherSecond, 32);
         sync_block();  // before the next fetch overwrites this buffer
     }
     copy_wait<0>();
@@ -379,18 +392,18 @@ template <int padded, bool ownsKeys> DEVICE void attention_gradient_matrix(Opera
     if constexpr (ownsKeys) store<padded>(g.dValue + head, g.dValueStride, outSecond, 1, 1, row, ownEnd, x.width);
 }
 
-#define MATRIX(padded)                                                                                                 \
-    KERNEL(128, attention_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                                     \
+#define MATRIX(padded, blocks)                                                                                         \
+    DENSE_KERNEL(128, blocks, attention_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                       \
         attention_matrix<padded>(y, logSumExp, x);                                                                     \
     }                                                                                                                  \
-    KERNEL(128, attention_query_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                              \
+    DENSE_KERNEL(128, blocks, attention_query_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                \
         attention_gradient_matrix<padded, false>(x, g);                                                                \
     }                                                                                                                  \
-    KERNEL(128, attention_key_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                                \
+    DENSE_KERNEL(128, blocks, attention_key_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                  \
         attention_gradient_matrix<padded, true>(x, g);                                                                 \
     }
-MATRIX(32)
-MATRIX(64)
-MATRIX(80)
-MATRIX(96)
-MATRIX(128)
+MATRIX(32, 3)
+MATRIX(64, 3)
+MATRIX(80, 2)
+MATRIX(96, 2)
+MATRIX(128, 2)

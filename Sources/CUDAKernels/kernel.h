@@ -9,6 +9,9 @@ typedef unsigned long long u64;
 #define DEVICE __device__ __forceinline__
 // A kernel, its number of threads in a block, its parameters.
 #define KERNEL(threads, name, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
+// The same, of which this many blocks fit a multiprocessor: how many registers it may have.
+#define DENSE_KERNEL(threads, blocks, name, ...) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(__VA_ARGS__)
 // The block's shared memory, as much as the launch asks for.
 extern __shared__ __align__(16) unsigned char shared_bytes[];
 #define SHARED(type, name) type *name = (type *)shared_bytes
@@ -65,6 +68,8 @@ struct alignas(16) Word4 { u32 x, y, z, w; };
 #endif
 
 // Below: the same text for both worlds.
+
+DEVICE int min(int a, int b) { return a < b ? a : b; }
 
 DEVICE float as_float(bf16 x) { return bits_as_float((u32)x.bits << 16); }
 DEVICE bf16 as_bf16(float x) { return {(u16)pack_bf16(x, 0.f)}; }

@@ -1,9 +1,8 @@
-// Layer normalisation: a warp a row. Rows of up to 1,024 values (a multiple of 8) stay in registers.
+// Layer normalisation: a warp a row. Rows of up to 256 times `eights` values (a multiple of 8) stay in registers, eights a
+// lane; with none, rows are read again.
 #include "kernel.h"
 
-enum { most = 4 };  // eights a lane holds
-
-template <class T>
+template <int eights, class T>
 DEVICE void layer_norm(
     T *y, float *mean, float *reciprocal, const T *x, const T *weight, const T *bias, float epsilon, int rows, int columns) {
     int row = blockIdx.x * 4 + (threadIdx.x >> 5), lane = threadIdx.x & 31;
@@ -11,21 +10,21 @@ DEVICE void layer_norm(
     const T *from = x + (u64)row * columns;
     T *to = y + (u64)row * columns;
     float sum = 0, squares = 0, m, r;
-    if (columns % 8 == 0 && columns <= most * 256 && is_aligned(x) && is_aligned(y) && is_aligned(weight) && is_aligned(bias)) {
-        float v[most][8];
-        UNROLL for (int k = 0; k < most; k++) {
+    if constexpr (eights > 0) {
+        float v[eights][8];
+        UNROLL for (int k = 0; k < eights; k++) {
             int c = k * 256 + lane * 8;
             if (c >= columns) break;
             read8(from + c, v[k]);
             UNROLL for (int i = 0; i < 8; i++) sum += v[k][i];
         }
         m = sum_warp(sum) / columns;
-        UNROLL for (int k = 0; k < most; k++) {
+        UNROLL for (int k = 0; k < eights; k++) {
             if (k * 256 + lane * 8 >= columns) break;
             UNROLL for (int i = 0; i < 8; i++) squares += (v[k][i] - m) * (v[k][i] - m);
         }
         r = 1 / sqrtf(sum_warp(squares) / columns + epsilon);
-        UNROLL for (int k = 0; k < most; k++) {
+        UNROLL for (int k = 0; k < eights; k++) {
             int c = k * 256 + lane * 8;
             if (c >= columns) break;
             float w[8], b[8];
@@ -46,19 +45,19 @@ DEVICE void layer_norm(
 
 // dx, and of each block's rows the sums for weight and bias: parts [gridDim.x][2 columns]. With h = (x - mean) r and
 // g = dy w: dx = r (g - mean(g) - h mean(g h)).
-template <class T>
+template <int eights, class T>
 DEVICE void layer_norm_gradient(
     T *dx, float *parts, const T *x, const T *weight, const float *mean, const float *reciprocal, const T *dy, int rows,
     int columns) {
     SHARED(float, shared);  // [4][2 columns]
     int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     float *own = shared + warp * 2 * columns;
-    if (columns % 8 == 0 && columns <= most * 256 && is_aligned(x) && is_aligned(dy) && is_aligned(dx) && is_aligned(weight)) {
-        float dw[most][8] = {}, db[most][8] = {};
+    if constexpr (eights > 0) {
+        float dw[eights][8] = {}, db[eights][8] = {};
         for (int row = blockIdx.x * 4 + warp; row < rows; row += gridDim.x * 4) {
             const T *a = x + (u64)row * columns, *d = dy + (u64)row * columns;
-            float m = mean[row], r = reciprocal[row], sum = 0, along = 0, h[most][8], g[most][8];
-            UNROLL for (int k = 0; k < most; k++) {
+            float m = mean[row], r = reciprocal[row], sum = 0, along = 0, h[eights][8], g[eights][8];
+            UNROLL for (int k = 0; k < eights; k++) {
                 int c = k * 256 + lane * 8;
                 if (c >= columns) break;
                 float w[8];
@@ -76,14 +75,14 @@ DEVICE void layer_norm_gradient(
             }
             sum = sum_warp(sum) / columns;
             along = sum_warp(along) / columns;
-            UNROLL for (int k = 0; k < most; k++) {
+            UNROLL for (int k = 0; k < eights; k++) {
                 int c = k * 256 + lane * 8;
                 if (c >= columns) break;
                 UNROLL for (int i = 0; i < 8; i++) g[k][i] = r * (g[k][i] - sum - h[k][i] * along);
                 write8(dx + (u64)row * columns + c, g[k]);
             }
         }
-        UNROLL for (int k = 0; k < most; k++) {
+        UNROLL for (int k = 0; k < eights; k++) {
             int c = k * 256 + lane * 8;
             if (c >= columns) break;
             write8(own + c, dw[k]);
@@ -115,14 +114,18 @@ DEVICE void layer_norm_gradient(
             shared[c] + shared[2 * columns + c] + shared[4 * columns + c] + shared[6 * columns + c];
 }
 
-#define LAYER_NORM(suffix, T)                                                                                            \
-    KERNEL(128, layer_norm_##suffix, T *y, float *mean, float *reciprocal, const T *x, const T *weight, const T *bias,   \
-           float epsilon, int rows, int columns) {                                                                       \
-        layer_norm(y, mean, reciprocal, x, weight, bias, epsilon, rows, columns);                                        \
+#define LAYER_NORM(eights, suffix, T)                                                                                    \
+    KERNEL(128, layer_norm_##eights##_##suffix, T *y, float *mean, float *reciprocal, const T *x, const T *weight,       \
+           const T *bias, float epsilon, int rows, int columns) {                                                        \
+        layer_norm<eights>(y, mean, reciprocal, x, weight, bias, epsilon, rows, columns);                                \
     }                                                                                                                    \
-    KERNEL(128, layer_norm_gradient_##suffix, T *dx, float *parts, const T *x, const T *weight, const float *mean,       \
-           const float *reciprocal, const T *dy, int rows, int columns) {                                                \
-        layer_norm_gradient(dx, parts, x, weight, mean, reciprocal, dy, rows, columns);                                  \
+    KERNEL(128, layer_norm_gradient_##eights##_##suffix, T *dx, float *parts, const T *x, const T *weight,               \
+           const float *mean, const float *reciprocal, const T *dy, int rows, int columns) {                             \
+        layer_norm_gradient<eights>(dx, parts, x, weight, mean, reciprocal, dy, rows, columns);                          \
     }
-LAYER_NORM(f32, float)
-LAYER_NORM(bf16, bf16)
+#define OF_WIDTH(eights) LAYER_NORM(eights, f32, float) LAYER_NORM(eights, bf16, bf16)
+OF_WIDTH(0)
+OF_WIDTH(1)
+OF_WIDTH(2)
+OF_WIDTH(3)
+OF_WIDTH(4)

@@ -29,18 +29,23 @@ KERNEL(256, sum_rows_part_bf16, float *parts, const bf16 *x, int rows, int colum
     sum_rows_part(parts, x, rows, columns, perPart);
 }
 
-// y[c] = factor times the sum over parts [count, columns].
+// y[c] = factor times the sum over parts [count, columns]. A block of 8 x 32 threads takes 32 columns.
 template <class T> DEVICE void sum_parts(T *y, const float *parts, int count, int columns, float factor) {
-    int column = blockIdx.x * 128 + threadIdx.x;
-    if (column >= columns) return;
+    SHARED(float, sums);  // [8][32]
+    int lane = threadIdx.x & 31, line = threadIdx.x >> 5, column = blockIdx.x * 32 + lane;
     float sum = 0;
-    for (int p = 0; p < count; p++) sum += parts[(u64)p * columns + column];
+    if (column < columns)
+        UNROLL_BY(4) for (int p = line; p < count; p += 8) sum += parts[(u64)p * columns + column];
+    sums[threadIdx.x] = sum;
+    sync_block();
+    if (line || column >= columns) return;
+    for (int l = 1; l < 8; l++) sum += sums[l * 32 + lane];
     write(y + column, factor * sum);
 }
-KERNEL(128, sum_parts_f32, float *y, const float *parts, int count, int columns, float factor) {
+KERNEL(256, sum_parts_f32, float *y, const float *parts, int count, int columns, float factor) {
     sum_parts(y, parts, count, columns, factor);
 }
-KERNEL(128, sum_parts_bf16, bf16 *y, const float *parts, int count, int columns, float factor) {
+KERNEL(256, sum_parts_bf16, bf16 *y, const float *parts, int count, int columns, float factor) {
     sum_parts(y, parts, count, columns, factor);
 }
 

@@ -23,10 +23,10 @@ extension CPUDevice {
         }
     }
 
-    func sumRows(_ call: Kernel.SumRows) {
-        let (a, n) = (floats(call.x), call.x.columns)
-        guard call.x.rows > 0 else { return fill(call.y, 0) }
-        sumTiles(rows: call.x.rows, columns: n, outputs: [floats(call.y)]) { range, sums in
+    func sumRows(_ x: Tensor, into y: Tensor) {
+        let (a, n) = (floats(x), x.columns)
+        guard x.rows > 0 else { return fill(y, 0) }
+        sumTiles(rows: x.rows, columns: n, outputs: [floats(y)]) { range, sums in
             ck_sum_rows(range.count, n, a + range.lowerBound * n, sums)
         }
     }

@@ -14,7 +14,7 @@ extension CPUDevice {
         case .multiply(let call): multiply(call)
         case .activate(let call): activate(call)
         case .activateGradient(let call): activateGradient(call)
-        case .sumRows(let call): sumRows(call)
+        case .sumRows(let call): sumRows(call.x, into: call.y)
         case .sumOfSquares(let call): sumOfSquares(call)
         case .segmentMean(let call): segmentMean(call)
         case .segmentMeanGradient(let call): segmentMeanGradient(call)

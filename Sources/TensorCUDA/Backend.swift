@@ -19,7 +19,8 @@ package protocol CUDABackend: AnyObject, Sendable {
     func copy(_ bytes: Int, from: UInt, to: UInt)
     func clear(_ address: UInt, bytes: Int)
     func launch(_ launch: KernelLaunch)
-    func product(_ product: ccuda_product, _ operands: ProductOperands)
+    /// - Returns: false where there is no way to have the sums with it, and nothing was done
+    func product(_ product: ccuda_product, _ operands: ProductOperands) -> Bool
     func fence()
     func mark() -> (any TimeMark)?
 }
@@ -31,6 +32,7 @@ package struct ProductOperands: Sendable {
     package let bias: UInt
     package let residual: UInt
     package let c: UInt
+    package let sums: UInt
 }
 
 /// One launch of a kernel.

@@ -7,6 +7,7 @@ import TensorCore
 final class CardMemory: Sendable {
     private struct State {
         var free = FreeRanges()
+        /// What was asked for, but for its end: pieces are never neighbours, as no copy may cross from one to the other.
         var pieces: [Range<UInt>] = []
         var failure: DeviceFailure?
         var mostTaken = 0
@@ -54,7 +55,7 @@ final class CardMemory: Sendable {
         let held = state.pieces.reduce(0) { $0 + $1.count }
         let ahead = max(size, min(Self.largest, max(Self.smallest, held / 4)))
         for wanted in Set([ahead, size]).sorted(by: >) {
-            if let address = backend.allocate(wanted) { return add(address..<address + UInt(wanted), size, &state) }
+            if let start = piece(of: wanted, for: size, &state) { return start }
         }
         // What lies idle in pieces too small goes back first.
         backend.fence()
@@ -63,7 +64,7 @@ final class CardMemory: Sendable {
             backend.free(piece.lowerBound)
             return true
         }
-        if let address = backend.allocate(size) { return add(address..<address + UInt(size), size, &state) }
+        if let start = piece(of: size, for: size, &state) { return start }
         state.failure =
             state.failure
             ?? DeviceFailure(
@@ -72,11 +73,14 @@ final class CardMemory: Sendable {
         return Self.none
     }
 
-    private func add(_ piece: Range<UInt>, _ size: Int, _ state: inout State) -> UInt {
+    /// - Returns: where `size` bytes of it stand; nil where the card has no piece of this size
+    private func piece(of bytes: Int, for size: Int, _ state: inout State) -> UInt? {
+        guard let address = backend.allocate(bytes + Self.alignment) else { return nil }
+        let piece = address..<address + UInt(bytes)
         state.pieces.append(piece)
         state.mostTaken = max(state.mostTaken, state.pieces.reduce(0) { $0 + $1.count })
         state.free.give(piece)
-        return state.free.take(size) ?? Self.none
+        return state.free.take(size)
     }
 
     private static func roundUp(_ bytes: Int) -> Int { max(alignment, (bytes + alignment - 1) / alignment * alignment) }

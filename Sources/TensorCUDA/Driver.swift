@@ -11,7 +11,8 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
     private let (work, copies): (ccuda_stream, ccuda_stream)
     private let lock = Mutex(())
     private var found: DeviceFailure?
-    private var plans: [ProductKey: OpaquePointer] = [:]
+    /// nil where cuBLASLt has none.
+    private var plans: [ProductKey: OpaquePointer?] = [:]
     private var marks: [ccuda_event] = []
     private var slots: [PinnedSlot] = []
     private var staging: Staging
@@ -142,24 +143,26 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
         }
     }
 
-    package func product(_ product: ccuda_product, _ operands: ProductOperands) {
+    package func product(_ product: ccuda_product, _ operands: ProductOperands) -> Bool {
         lock.withLock { _ in
-            guard found == nil else { return }
+            guard found == nil else { return true }
             let key = ProductKey(product)
-            var plan = plans[key]
-            if plan == nil {
-                var product = product
+            if plans[key] == nil {
+                var (product, plan): (ccuda_product, OpaquePointer?) = (product, nil)
                 let status = ccuda_plan_product(&product, workspace.bytes, &plan)
-                guard status == 0, plan != nil else {
+                plans[key] = status == 0 ? .some(plan) : .some(nil)
+                if status != 0, product.sums == 0 {
                     found = DeviceFailure("cuBLASLt has no way (status \(status)) for \(key)", keepsValues: false)
-                    return
                 }
-                plans[key] = plan
             }
+            guard let plan = plans[key] ?? nil else { return product.sums == 0 }
             let status = ccuda_run_product(
-                plan, UInt64(operands.a), UInt64(operands.b), UInt64(operands.bias), UInt64(operands.residual),
-                UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
-            if status != 0 { found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false) }
+                plan, UInt64(operands.a), UInt64(operands.b), UInt64(product.sums == 0 ? operands.bias : operands.sums),
+                UInt64(operands.residual), UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
+            if status != 0 {
+                found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false)
+            }
+            return true
         }
     }
 
@@ -184,7 +187,7 @@ private struct ProductKey: Hashable, CustomStringConvertible {
 
     init(_ p: ccuda_product) {
         values = [
-            p.m, p.n, p.k, p.transposed_a, p.transposed_b, p.operands, p.result, p.tf32, p.bias, p.adds, p.aligned_a,
+            p.m, p.n, p.k, p.transposed_a, p.transposed_b, p.operands, p.result, p.tf32, p.bias, p.sums, p.adds, p.aligned_a,
             p.aligned_b, p.aligned_c, p.adds == 0 ? 0 : p.aligned_residual,
         ]
     }

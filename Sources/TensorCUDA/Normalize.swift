@@ -2,19 +2,28 @@ import TensorCore
 
 extension CUDADevice {
     func layerNorm(_ call: Kernel.LayerNorm) {
+        let kind = eights([call.x, call.y, call.weight, call.bias])
         launch(
-            "layernorm", "layer_norm_\(suffix(call.x))", grid: blocks(call.x.rows, of: 4), threads: 128,
+            "layernorm", "layer_norm_\(kind)_\(suffix(call.x))", grid: blocks(call.x.rows, of: 4), threads: 128,
             address(call.y), address(call.mean), address(call.reciprocal), address(call.x),
             address(call.weight, call.x.element), address(call.bias, call.x.element), call.epsilon, Int32(call.x.rows),
             Int32(call.x.columns))
     }
 
+    /// How many times eight values of a row a lane holds; 0 where rows are too wide, or do not begin at 16 bytes.
+    private func eights(_ operands: [Tensor]) -> Int {
+        let columns = operands[0].columns
+        let isAligned = columns % 8 == 0 && operands.allSatisfy { address($0) % 16 == 0 }
+        return isAligned && columns <= 1024 ? (columns + 255) / 256 : 0
+    }
+
     func layerNormGradient(_ call: Kernel.LayerNormGradient) {
         let (rows, columns) = (call.x.rows, call.x.columns)
-        let count = max(1, min(528, (rows + 3) / 4))
+        let kind = eights([call.x, call.dx, call.dy, call.weight])
+        let count = max(1, min(660, (rows + 3) / 4))
         let parts = scratch(count * 2 * columns)
         launch(
-            "layernorm", "layer_norm_gradient_\(suffix(call.x))", grid: (count, 1, 1), threads: 128,
+            "layernorm", "layer_norm_gradient_\(kind)_\(suffix(call.x))", grid: (count, 1, 1), threads: 128,
             shared: 32 * columns, address(call.dx), address(parts), address(call.x),
             address(call.weight, call.x.element), address(call.mean), address(call.reciprocal),
             address(call.dy, call.x.element), Int32(rows), Int32(columns))

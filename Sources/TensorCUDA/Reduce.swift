@@ -25,7 +25,7 @@ extension CUDADevice {
     /// y = factor times the sum of `count` parts of its size.
     func sumParts(_ parts: Tensor, _ count: Int, into y: Tensor, factor: Float = 1) {
         launch(
-            "reduce", "sum_parts_\(suffix(y))", grid: blocks(y.count, of: 128), threads: 128, address(y),
+            "reduce", "sum_parts_\(suffix(y))", grid: blocks(y.count, of: 32), threads: 256, shared: 1024, address(y),
             address(parts), Int32(count), Int32(y.count), factor)
     }
 

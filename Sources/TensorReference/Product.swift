@@ -9,6 +9,9 @@ extension ReferenceDevice {
         let bias = epilogue.bias.map(doubles)
         let residual = epilogue.residual.map(doubles)
         let preactivation = epilogue.preactivation.map(doubles)
+        if let sums = epilogue.sums.map(doubles) {
+            for i in 0..<m { sums[i] = (0..<k).reduce(0) { $0 + x[i * aRow + $1 * aColumn] } }
+        }
         for i in 0..<m {
             for j in 0..<n {
                 var sum = 0.0

@@ -77,11 +77,13 @@ package final class EmulatedCUDA: CUDABackend, @unchecked Sendable {
         }
     }
 
-    package func product(_ p: ccuda_product, _ operands: ProductOperands) {
+    package func product(_ p: ccuda_product, _ operands: ProductOperands) -> Bool {
         emulator_product(
             p.m, p.n, p.k, Self.pointer(operands.a), p.transposed_a, Self.pointer(operands.b), p.transposed_b,
             p.operands, UnsafeRawPointer(bitPattern: operands.bias), UnsafeRawPointer(bitPattern: operands.residual),
-            Self.pointer(operands.c), p.result)
+            Self.pointer(operands.c), p.result,
+            UnsafeMutablePointer(bitPattern: p.sums == 0 ? 0 : operands.sums))
+        return true
     }
 
     package func fence() {}

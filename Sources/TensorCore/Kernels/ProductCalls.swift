@@ -12,14 +12,19 @@ package struct Epilogue: Sendable {
     /// excludes `activation`.
     package var slope: (activation: Activation, preactivation: Tensor)?
 
+    /// float32 [M], filled: the sums of a's rows, a bias's gradient beside its weight's; a is transposed.
+    package var sums: Tensor?
+
+    /// Whether nothing happens to the product.
     package var isEmpty: Bool {
         bias == nil && activation == nil && preactivation == nil && residual == nil && slope == nil
     }
 
     package init(
         bias: Tensor? = nil, activation: Activation? = nil, preactivation: Tensor? = nil, residual: Tensor? = nil,
-        slope: (activation: Activation, preactivation: Tensor)? = nil
+        slope: (activation: Activation, preactivation: Tensor)? = nil, sums: Tensor? = nil
     ) {
+        self.sums = sums
         self.slope = slope
         self.bias = bias
         self.activation = activation
@@ -57,7 +62,7 @@ extension Kernel {
             [a.matrix, b.matrix] + [epilogue.bias, epilogue.residual].compactMap { $0 }
         }
         package var outputs: [Tensor] {
-            [c] + [epilogue.preactivation, epilogue.slope?.preactivation].compactMap { $0 }
+            [c] + [epilogue.preactivation, epilogue.slope?.preactivation, epilogue.sums].compactMap { $0 }
         }
         package var flops: Int { 2 * size.m * size.n * size.k }
     }

@@ -24,6 +24,18 @@ func product(_ a: Factor, _ b: Factor, _ element: Element) -> Tensor {
     return c
 }
 
+/// The gradients of a weight [M,K] and a bias [M] that made rows of dz [N,M] of rows of x [N,K], nil where none is wanted.
+private func parameterGradients(_ dz: Tensor, _ x: () -> Tensor, _ wants: (weight: Bool, bias: Bool)) -> [Tensor?] {
+    guard wants.weight else { return [nil, wants.bias ? columnSums(dz, .float32) : nil] }
+    let x = x()
+    let weight = dz.device.empty([dz.columns, x.columns])
+    let bias = wants.bias ? dz.device.empty([dz.columns]) : nil
+    dz.device.run(
+        .product(
+            .init(a: Factor(dz, transposed: true), b: Factor(x), c: weight, epilogue: Epilogue(sums: bias))))
+    return [weight, bias]  // [M,N] x [N,K]
+}
+
 /// A fully connected layer, fused: activation(x W^T + bias) or x W^T + bias + residual.
 ///
 /// - Parameters:
@@ -53,12 +65,8 @@ package func linear(
     return y.recorded(from: parents) { [x = x.kept, weight = weight.detached] dy in
         var dz = dy
         if let activation, let preactivation { dz = activationGradient(activation, preactivation, dy) }
-        return [
-            wants[0] ? matmul(dz, weight) : nil,  // [N,M] x [M,K]
-            wants[1] ? product(Factor(dz, transposed: true), Factor(x()), .float32) : nil,  // [M,N] x [N,K]
-            wants[2] ? columnSums(dz, .float32) : nil,
-            dy,
-        ]
+        let dx = wants[0] ? matmul(dz, weight) : nil  // [N,M] x [M,K]
+        return [dx] + parameterGradients(dz, x, (wants[1], wants[2])) + [dy]
     }
 }
 
@@ -98,13 +106,8 @@ package func feedForward(
                 .init(
                     a: Factor(dy), b: Factor(second), c: dz, epilogue: Epilogue(slope: (activation, preactivation)))))
         let hidden = preactivation  // as the product has left it
-        return [
-            wants[0] ? matmul(dz, first) : nil,
-            wants[1] ? product(Factor(dz, transposed: true), Factor(x()), .float32) : nil,
-            wants[2] ? columnSums(dz, .float32) : nil,
-            wants[3] ? product(Factor(dy, transposed: true), Factor(hidden), .float32) : nil,  // [M,N] x [N,H]
-            wants[4] ? columnSums(dy, .float32) : nil,
-            dy,
-        ]
+        let dx = wants[0] ? matmul(dz, first) : nil
+        return [dx] + parameterGradients(dz, x, (wants[1], wants[2]))
+            + parameterGradients(dy, { hidden }, (wants[3], wants[4])) + [dy]
     }
 }
