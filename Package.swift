@@ -103,14 +103,16 @@ let package = Package(
             swiftSettings: settings),
     ]
         + [
-            "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "TensorCUDATests", "WeightsTests",
+            "SupportTests", "ProcessesTests", "StrictYAMLTests", "TensorCoreTests", "TensorCPUTests", "TensorCUDATests",
+            "WeightsTests",
             "OptimizersTests",
             "EncodersTests", "LearningTests", "ImagesTests", "TokenizationTests", "ShardsTests", "ScenesTests",
             "ModelsTests", "ReportTests", "EvaluationTests", "ExpertsTests", "TrainingTests", "DoctorTests",
             "JourneyTests",
         ]
         .map {
-            .testTarget(name: $0, dependencies: everyModule + ["TestKit", "CUDAEmulator", "CCUDA"], swiftSettings: settings)
+            .testTarget(
+                name: $0, dependencies: everyModule + ["TestKit", "CUDAEmulator", "CCUDA"], swiftSettings: settings)
         } + modules.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) },
     cxxLanguageStandard: .cxx17
 )

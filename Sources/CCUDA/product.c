@@ -5,7 +5,7 @@
 // cublasLt.h's and library_types.h's values
 enum {
     type_float32 = 0, type_bfloat16 = 14, compute_float32 = 68, compute_tf32 = 77, operation_transposed = 1,
-    product_transpose_a = 3, product_transpose_b = 4, product_epilogue = 7, product_bias = 8, epilogue_bias = 4, epilogue_sums_b = 512,
+    product_transpose_a = 3, product_transpose_b = 4, product_epilogue = 7, product_bias = 8, epilogue_bias = 4,
     prefer_workspace = 1, prefer_reductions = 3, prefer_alignment_a = 5, reductions_apart = 2 | 4
 };
 
@@ -31,11 +31,11 @@ int ccuda_plan_product(const ccuda_product *p, size_t workspace, ccuda_plan **ma
     ccuda_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return 3;
     int operands = p->operands ? type_bfloat16 : type_float32, result = p->result ? type_bfloat16 : type_float32;
-    int turn = operation_transposed, epilogue = p->sums ? epilogue_sums_b : epilogue_bias;
+    int turn = operation_transposed, epilogue = epilogue_bias;
     TRY(ccuda_blas.make_product(&plan->product, p->tf32 && !p->operands ? compute_tf32 : compute_float32, type_float32));
     if (p->transposed_b) TRY(ccuda_blas.set_product(plan->product, product_transpose_a, &turn, sizeof turn));
     if (p->transposed_a) TRY(ccuda_blas.set_product(plan->product, product_transpose_b, &turn, sizeof turn));
-    if (p->bias || p->sums) TRY(ccuda_blas.set_product(plan->product, product_epilogue, &epilogue, sizeof epilogue));
+    if (p->bias) TRY(ccuda_blas.set_product(plan->product, product_epilogue, &epilogue, sizeof epilogue));
     int rows_b = p->transposed_b ? p->k : p->n, columns_b = p->transposed_b ? p->n : p->k;
     int rows_a = p->transposed_a ? p->m : p->k, columns_a = p->transposed_a ? p->k : p->m;
     TRY(ccuda_blas.make_layout(&plan->b, operands, rows_b, columns_b, rows_b));
@@ -54,7 +54,7 @@ int ccuda_plan_product(const ccuda_product *p, size_t workspace, ccuda_plan **ma
     int status = ccuda_blas.choose(handle, plan->product, plan->b, plan->a, plan->c, plan->c, preference, 1, &best, &found);
     ccuda_blas.free_preference(preference);
     if (status || !found) return status ? status : 15;  // CUBLAS_STATUS_NOT_SUPPORTED
-    plan->algorithm = best.algorithm, plan->has_bias = p->bias || p->sums, plan->adds = p->adds;
+    plan->algorithm = best.algorithm, plan->has_bias = p->bias, plan->adds = p->adds;
     *made = plan;
     return 0;
 }

@@ -157,15 +157,15 @@ template <class T> DEVICE void attention_key_gradient_plain(Operands<T> x, Gradi
 PLAIN(f32, float)
 PLAIN(bf16, bf16)
 
-// ---- by the matrix units: a block of 4 warps, 16 rows each.
+// ---- by the matrix units: a warp takes 16 rows.
 
 // Rows of `padded` values in shared memory, 16 bytes apart from a multiple of 128: no two of 8 in one bank.
 template <int padded> struct Tile { static constexpr int stride = padded + 8; };
 
 // Rows first..<first + rows of a head, zeros from `end` on and beyond `width`.
-template <int padded, int rows>
-DEVICE void fetch(bf16 *tile, const bf16 *from, int stride, int first, int end, int width) {
-    for (int i = threadIdx.x; i < rows * padded / 8; i += 128) {
+template <int padded>
+DEVICE void fetch(bf16 *tile, int rows, const bf16 *from, int stride, int first, int end, int width) {
+    for (int i = threadIdx.x; i < rows * padded / 8; i += blockDim.x) {
         int row = i / (padded / 8), c = i % (padded / 8) * 8;
         bf16 *to = tile + row * Tile<padded>::stride + c;
         if (first + row < end && c < width) copy16_async(to, from + (u64)(first + row) * stride + c);
@@ -231,179 +231,279 @@ DEVICE void store(bf16 *y, int stride, const float (&c)[padded / 8][4], float fi
 }
 enum { log2e_bits = 0x3fb8aa3b };
 
-// 64 queries of a head and sequence over tiles of 64 keys, two of which are in shared memory.
-template <int padded> DEVICE void attention_matrix(bf16 *y, float *logSumExp, Operands<bf16> x) {
-    SHARED(bf16, tiles);  // keys, keys, values, values
-    constexpr int size = 64 * Tile<padded>::stride;
-    Place at = place(x.tiles, x.heads);
-    int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, pair = (lane & 3) * 2;
-    int qFirst = x.queryOffsets[at.sequence], qEnd = x.queryOffsets[at.sequence + 1];
-    int kFirst = x.keyOffsets[at.sequence], kEnd = x.keyOffsets[at.sequence + 1];
-    if (qFirst + at.tile * 64 >= qEnd) return;
-    int shift = kFirst - qFirst, row = qFirst + at.tile * 64 + warp * 16 + (lane >> 2);
-    if (x.causal && kEnd > kFirst + at.tile * 64 + 64) kEnd = kFirst + at.tile * 64 + 64;
-    const bf16 *query = x.query + at.head * x.width, *key = x.key + at.head * x.width, *value = x.value + at.head * x.width;
-    u32 q[padded / 16][4];
+// What 16 queries of a warp have gathered: two rows a lane.
+template <int padded> struct Gathered {
+    u32 query[padded / 16][4];  // A fragments
+    float out[padded / 8][4] = {}, top[2] = {-INFINITE, -INFINITE}, sum[2] = {};
+};
+struct Bounds { int qFirst, qEnd, kFirst, kEnd; };
+DEVICE Bounds bounds(const int *queryOffsets, const int *keyOffsets, int sequence) {
+    return {queryOffsets[sequence], queryOffsets[sequence + 1], keyOffsets[sequence], keyOffsets[sequence + 1]};
+}
+
+template <int padded> DEVICE void begin(Gathered<padded> &g, const Operands<bf16> &x, int head, int row, int qEnd) {
+    int pair = (threadIdx.x & 3) * 2;
+    const bf16 *query = x.query + head * x.width;
     UNROLL for (int k = 0; k < padded / 16; k++)
         UNROLL for (int i = 0; i < 4; i++) {
             int r = row + (i & 1) * 8, c = k * 16 + (i >> 1) * 8 + pair;
-            q[k][i] = r < qEnd && c < x.width ? *(const u32 *)(query + (u64)r * x.queryStride + c) : 0;
+            g.query[k][i] = r < qEnd && c < x.width ? *(const u32 *)(query + (u64)r * x.queryStride + c) : 0;
         }
-    float out[padded / 8][4] = {}, top[2] = {-INFINITE, -INFINITE}, sum[2] = {};
-    float scale = x.scale * bits_as_float(log2e_bits);
-    int count = (kEnd - kFirst + 63) / 64;
-    fetch<padded, 64>(tiles, key, x.keyStride, kFirst, kEnd, x.width);
-    fetch<padded, 64>(tiles + 2 * size, value, x.valueStride, kFirst, kEnd, x.width);
-    copy_commit();
-    for (int t = 0; t < count; t++) {
-        int first = kFirst + t * 64, next = (t + 1) & 1;
-        if (t + 1 < count) {
-            fetch<padded, 64>(tiles + next * size, key, x.keyStride, first + 64, kEnd, x.width);
-            fetch<padded, 64>(tiles + (2 + next) * size, value, x.valueStride, first + 64, kEnd, x.width);
+}
+// 64 keys from `first` on, which stand in shared memory with their values.
+template <int padded>
+DEVICE void gather(
+    Gathered<padded> &g, const bf16 *keys, const bf16 *values, const Operands<bf16> &x, Bounds at, int first, int row) {
+    float score[8][4] = {}, scale = x.scale * bits_as_float(log2e_bits);
+    int lane = threadIdx.x & 31, pair = (lane & 3) * 2, shift = at.kFirst - at.qFirst, last = row - (lane >> 2) + 15;
+    // How many of these keys any of the warp's queries sees.
+    int seen = last - 15 >= at.qEnd ? 0 : x.causal ? min(at.kEnd, last + shift + 1) - first : at.kEnd - first;
+    if (seen <= 0) return;
+    UNROLL for (int k = 0; k < padded / 16; k++)
+        UNROLL for (int n = 0; n < 8; n += 2) {
+            if (n * 8 >= seen) continue;
+            u32 b[4];
+            load_b<padded>(b, keys + n * 8 * Tile<padded>::stride + k * 16);
+            mma(score[n], g.query[k], b[0], b[1]);
+            mma(score[n + 1], g.query[k], b[2], b[3]);
         }
-        copy_commit();
-        copy_wait<1>();
-        sync_block();
-        float score[8][4] = {};
-        int last = row - (lane >> 2) + 15;  // of this warp's queries
-        int seen = last - 15 >= qEnd ? 0 : x.causal ? min(kEnd, last + shift + 1) - first : kEnd - first;
-        UNROLL for (int k = 0; k < padded / 16; k++)
-            UNROLL for (int n = 0; n < 8; n += 2) {
-                if (n * 8 >= seen) continue;
-                u32 b[4];
-                load_b<padded>(b, tiles + (t & 1) * size + n * 8 * Tile<padded>::stride + k * 16);
-                mma(score[n], q[k], b[0], b[1]);
-                mma(score[n + 1], q[k], b[2], b[3]);
-            }
-        float newTop[2] = {top[0], top[1]}, keep[2], add[2] = {};
-        UNROLL for (int n = 0; n < 8; n++)
-            UNROLL for (int i = 0; i < 4; i++) {
-                int column = first + n * 8 + pair + (i & 1);
-                bool isSeen = column < kEnd && (!x.causal || column <= row + (i >> 1) * 8 + shift);
-                score[n][i] = isSeen ? score[n][i] * scale : -INFINITE;
-                newTop[i >> 1] = fmaxf(newTop[i >> 1], score[n][i]);
-            }
-        UNROLL for (int h = 0; h < 2; h++) {
-            newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 1));
-            newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 2));
-            float base = newTop[h] == -INFINITE ? 0 : newTop[h];  // a row beyond the sequence
-            keep[h] = exp2f(top[h] - base);
-            top[h] = newTop[h];
-            newTop[h] = base;
+    float newTop[2] = {g.top[0], g.top[1]}, keep[2], add[2] = {};
+    UNROLL for (int n = 0; n < 8; n++)
+        UNROLL for (int i = 0; i < 4; i++) {
+            int column = first + n * 8 + pair + (i & 1);
+            bool isSeen = column < at.kEnd && (!x.causal || column <= row + (i >> 1) * 8 + shift);
+            score[n][i] = isSeen ? score[n][i] * scale : -INFINITE;
+            newTop[i >> 1] = fmaxf(newTop[i >> 1], score[n][i]);
         }
-        UNROLL for (int n = 0; n < 8; n++)
-            UNROLL for (int i = 0; i < 4; i++) {
-                score[n][i] = exp2f(score[n][i] - newTop[i >> 1]);
-                add[i >> 1] += score[n][i];
-            }
-        UNROLL for (int h = 0; h < 2; h++) sum[h] = sum[h] * keep[h] + add[h];
-        UNROLL for (int d = 0; d < padded / 8; d++)
-            UNROLL for (int i = 0; i < 4; i++) out[d][i] *= keep[i >> 1];
-        add_weighted<padded, 8>(out, score, tiles + (2 + (t & 1)) * size, seen);
-        sync_block();  // before the next fetch overwrites this buffer
-    }
     UNROLL for (int h = 0; h < 2; h++) {
-        sum[h] += shuffle_xor(sum[h], 1);
-        sum[h] += shuffle_xor(sum[h], 2);
-        if (pair == 0 && row + h * 8 < qEnd)
-            logSumExp[(u64)(row + h * 8) * x.heads + at.head] = (top[h] + log2f(sum[h])) * 0.69314718055994531f;
+        newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 1));
+        newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 2));
+        float base = newTop[h] == -INFINITE ? 0 : newTop[h];  // a row beyond the sequence
+        keep[h] = exp2f(g.top[h] - base);
+        g.top[h] = newTop[h];
+        newTop[h] = base;
     }
-    store<padded>(y + at.head * x.width, x.heads * x.width, out, 1 / sum[0], 1 / sum[1], row, qEnd, x.width);
+    UNROLL for (int n = 0; n < 8; n++)
+        UNROLL for (int i = 0; i < 4; i++) {
+            score[n][i] = exp2f(score[n][i] - newTop[i >> 1]);
+            add[i >> 1] += score[n][i];
+        }
+    UNROLL for (int h = 0; h < 2; h++) g.sum[h] = g.sum[h] * keep[h] + add[h];
+    UNROLL for (int d = 0; d < padded / 8; d++)
+        UNROLL for (int i = 0; i < 4; i++) g.out[d][i] *= keep[i >> 1];
+    add_weighted<padded, 8>(g.out, score, values, seen);
+}
+template <int padded>
+DEVICE void finish(Gathered<padded> &g, bf16 *y, float *logSumExp, const Operands<bf16> &x, int head, int row, int qEnd) {
+    UNROLL for (int h = 0; h < 2; h++) {
+        g.sum[h] += shuffle_xor(g.sum[h], 1);
+        g.sum[h] += shuffle_xor(g.sum[h], 2);
+        if ((threadIdx.x & 3) == 0 && row + h * 8 < qEnd)
+            logSumExp[(u64)(row + h * 8) * x.heads + head] = (g.top[h] + log2f(g.sum[h])) * 0.69314718055994531f;
+    }
+    store<padded>(y + head * x.width, x.heads * x.width, g.out, 1 / g.sum[0], 1 / g.sum[1], row, qEnd, x.width);
 }
 
-// Gradients of the 64 rows of one side that this block owns, over tiles of 32 rows of the other: of keys and values where
-// ownsKeys, else of queries. With p the weights, s = p (dy value - along) scale:
-// dValue = p^T dy, dKey = s^T query; dQuery = s key.
-template <int padded, bool ownsKeys> DEVICE void attention_gradient_matrix(Operands<bf16> x, Gradients<bf16> g) {
+// A block takes 64 queries of a head and sequence, over tiles of 64 keys, two of which are in shared memory.
+template <int padded> DEVICE void attention_tiled(bf16 *y, float *logSumExp, Operands<bf16> x) {
+    SHARED(bf16, tiles);  // keys, keys, values, values
+    constexpr int size = 64 * Tile<padded>::stride;
+    Place at = place(x.tiles, x.heads);
+    Bounds b = bounds(x.queryOffsets, x.keyOffsets, at.sequence);
+    if (b.qFirst + at.tile * 64 >= b.qEnd) return;
+    if (x.causal) b.kEnd = min(b.kEnd, b.kFirst + at.tile * 64 + 64);
+    int row = b.qFirst + at.tile * 64 + (threadIdx.x >> 5) * 16 + (threadIdx.x >> 2 & 7), count = (b.kEnd - b.kFirst + 63) / 64;
+    const bf16 *key = x.key + at.head * x.width, *value = x.value + at.head * x.width;
+    Gathered<padded> g;
+    begin(g, x, at.head, row, b.qEnd);
+    for (int t = -1; t < count; t++) {
+        int next = (t + 1) & 1, first = b.kFirst + (t + 1) * 64;
+        if (t + 1 < count) {
+            fetch<padded>(tiles + next * size, 64, key, x.keyStride, first, b.kEnd, x.width);
+            fetch<padded>(tiles + (2 + next) * size, 64, value, x.valueStride, first, b.kEnd, x.width);
+        }
+        copy_commit();
+        if (t < 0) continue;
+        copy_wait<1>();
+        sync_block();
+        gather(g, tiles + (t & 1) * size, tiles + (2 + (t & 1)) * size, x, b, first - 64, row);
+        sync_block();  // before the next fetch overwrites this buffer
+    }
+    finish(g, y, logSumExp, x, at.head, row, b.qEnd);
+}
+// A block takes a head and sequence, all of whose keys and values (x.tiles rows, a multiple of 64) are in shared memory.
+template <int padded> DEVICE void attention_whole(bf16 *y, float *logSumExp, Operands<bf16> x) {
+    SHARED(bf16, keys);
+    Place at = place(1, x.heads);
+    Bounds b = bounds(x.queryOffsets, x.keyOffsets, at.sequence);
+    bf16 *values = keys + x.tiles * Tile<padded>::stride;
+    int rows = (b.kEnd - b.kFirst + 63) / 64 * 64;
+    fetch<padded>(keys, rows, x.key + at.head * x.width, x.keyStride, b.kFirst, b.kEnd, x.width);
+    fetch<padded>(values, rows, x.value + at.head * x.width, x.valueStride, b.kFirst, b.kEnd, x.width);
+    copy_commit();
+    copy_wait<0>();
+    sync_block();
+    for (int own = b.qFirst + (threadIdx.x >> 5) * 16; own < b.qEnd; own += blockDim.x / 2) {
+        int row = own + (threadIdx.x >> 2 & 7);
+        Gathered<padded> g;
+        begin(g, x, at.head, row, b.qEnd);
+        for (int first = b.kFirst; first < b.kEnd; first += 64)
+            gather(g, keys + (first - b.kFirst) * Tile<padded>::stride, values + (first - b.kFirst) * Tile<padded>::stride, x, b, first, row);
+        finish(g, y, logSumExp, x, at.head, row, b.qEnd);
+    }
+}
+
+// The gradients of a warp's 16 rows of one side over 32 rows of the other: of keys and values where ownsKeys, else of
+// queries. With p the weights, s = p (dy value - along) scale: dValue = p^T dy, dKey = s^T query; dQuery = s key. First and
+// second are key and value, or query and dy; log-sum-exps and alongs of queries stand where theirs are.
+template <int padded, bool ownsKeys> struct Slopes {
+    float first[padded / 8][4] = {}, second[ownsKeys ? padded / 8 : 1][4] = {};
+};
+struct Rows { const bf16 *first, *second; };
+template <int padded, bool ownsKeys>
+DEVICE void add_slopes(
+    Slopes<padded, ownsKeys> &g, Rows own, Rows other, const float *logs, const float *alongs, const Operands<bf16> &x,
+    Bounds at, int ownRow, int otherRow) {
+    int lane = threadIdx.x & 31, pair = (lane & 3) * 2, row = ownRow + (lane >> 2), otherEnd = ownsKeys ? at.qEnd : at.kEnd;
+    float p[4][4] = {}, s[4][4] = {}, scale = x.scale * bits_as_float(log2e_bits);
+    add_products<padded, 4>(p, own.first, other.first);
+    add_products<padded, 4>(s, own.second, other.second);
+    UNROLL for (int n = 0; n < 4; n++)
+        UNROLL for (int i = 0; i < 4; i++) {
+            int h = i >> 1, column = n * 8 + pair + (i & 1), of = ownsKeys ? column : (lane >> 2) + h * 8;
+            int q = (ownsKeys ? otherRow + column : row + h * 8) - at.qFirst;
+            int k = (ownsKeys ? row + h * 8 : otherRow + column) - at.kFirst;
+            bool isSeen = otherRow + column < otherEnd && (!x.causal || k <= q);
+            p[n][i] = isSeen ? exp2f(p[n][i] * scale - logs[of]) : 0;
+            s[n][i] = p[n][i] * (s[n][i] - alongs[of]) * x.scale;
+        }
+    add_weighted<padded, 4>(g.first, s, other.first, 32);
+    if constexpr (ownsKeys) add_weighted<padded, 4>(g.second, p, other.second, 32);
+}
+template <int padded, bool ownsKeys>
+DEVICE void store_slopes(
+    const Slopes<padded, ownsKeys> &s, const Operands<bf16> &x, const Gradients<bf16> &g, int head, int ownRow, int end) {
+    int row = ownRow + (threadIdx.x >> 2 & 7);
+    bf16 *first = (ownsKeys ? g.dKey : g.dQuery) + head * x.width;
+    store<padded>(first, ownsKeys ? g.dKeyStride : g.dQueryStride, s.first, 1, 1, row, end, x.width);
+    if constexpr (ownsKeys) store<padded>(g.dValue + head * x.width, g.dValueStride, s.second, 1, 1, row, end, x.width);
+}
+// Of queries: base-2 log-sum-exps and alongs; a row beyond the sequence weighs nothing.
+DEVICE float statistic(const Operands<bf16> &x, const Gradients<bf16> &g, int head, int row, int end, bool isAlong) {
+    if (row >= end) return isAlong ? 0 : INFINITE;
+    u64 at = (u64)row * x.heads + head;
+    return isAlong ? g.along[at] : g.logSumExp[at] * bits_as_float(log2e_bits);
+}
+
+// A block takes 64 rows of one side, over tiles of 32 of the other, two of which are in shared memory.
+template <int padded, bool ownsKeys> DEVICE void attention_gradient_tiled(Operands<bf16> x, Gradients<bf16> g) {
     SHARED(bf16, tiles);
     constexpr int stride = Tile<padded>::stride, size = 32 * stride;
     bf16 *ownFirst = tiles, *ownSecond = tiles + 2 * size, *others = tiles + 4 * size;  // others: [2][first, second]
-    float *statistics = (float *)(others + 4 * size);                                  // [2][log-sum-exps, alongs][32]
+    float *statistics = (float *)(others + 4 * size);  // of the other side's tiles [2][2][32], or of its own rows [2][64]
     Place at = place(x.tiles, x.heads);
-    int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, pair = (lane & 3) * 2, head = at.head * x.width;
-    int qFirst = x.queryOffsets[at.sequence], qEnd = x.queryOffsets[at.sequence + 1];
-    int kFirst = x.keyOffsets[at.sequence], kEnd = x.keyOffsets[at.sequence + 1], dyStride = x.heads * x.width;
-    int ownBegin = (ownsKeys ? kFirst : qFirst) + at.tile * 64, ownEnd = ownsKeys ? kEnd : qEnd;
+    Bounds b = bounds(x.queryOffsets, x.keyOffsets, at.sequence);
+    int warp = threadIdx.x >> 5, head = at.head * x.width, dyStride = x.heads * x.width;
+    int ownBegin = (ownsKeys ? b.kFirst : b.qFirst) + at.tile * 64, ownEnd = ownsKeys ? b.kEnd : b.qEnd;
     if (ownBegin >= ownEnd) return;
     const bf16 *query = x.query + head, *key = x.key + head, *value = x.value + head, *dy = g.dy + head;
-    float scale = x.scale * bits_as_float(log2e_bits);
     // Which rows of the other side see these.
-    int begin = ownsKeys ? qFirst + (x.causal ? at.tile * 64 : 0) : kFirst, end = ownsKeys ? qEnd : kEnd;
-    if (!ownsKeys && x.causal && end > kFirst + at.tile * 64 + 64) end = kFirst + at.tile * 64 + 64;
-    auto fetchOthers = [&](int buffer, int first) {
-        bf16 *to = others + buffer * 2 * size;
-        fetch<padded, 32>(to, ownsKeys ? query : key, ownsKeys ? x.queryStride : x.keyStride, first, end, x.width);
-        fetch<padded, 32>(to + size, ownsKeys ? dy : value, ownsKeys ? dyStride : x.valueStride, first, end, x.width);
-        if (ownsKeys && threadIdx.x < 64) {
-            int row = first + (threadIdx.x & 31);
-            bool isAlong = threadIdx.x >= 32;
-            float found = isAlong ? 0 : INFINITE;  // a row beyond the sequence weighs nothing
-            if (row < end) found = (isAlong ? g.along : g.logSumExp)[(u64)row * x.heads + at.head];
-            statistics[buffer * 64 + threadIdx.x] = found;
-        }
-    };
-    fetch<padded, 64>(ownFirst, ownsKeys ? key : query, ownsKeys ? x.keyStride : x.queryStride, ownBegin, ownEnd, x.width);
-    fetch<padded, 64>(ownSecond, ownsKeys ? value : dy, ownsKeys ? x.valueStride : dyStride, ownBegin, ownEnd, x.width);
-    int count = end > begin ? (end - begin + 31) / 32 : 0, row = ownBegin + warp * 16 + (lane >> 2);
-    if (count) fetchOthers(0, begin);
-    copy_commit();
-    float ownLog[2] = {INFINITE, INFINITE}, ownAlong[2] = {};
+    int begin = ownsKeys ? b.qFirst + (x.causal ? at.tile * 64 : 0) : b.kFirst, end = ownsKeys ? b.qEnd : b.kEnd;
+    if (!ownsKeys && x.causal) end = min(end, b.kFirst + at.tile * 64 + 64);
+    int count = end > begin ? (end - begin + 31) / 32 : 0, ownRow = ownBegin + warp * 16;
+    fetch<padded>(ownFirst, 64, ownsKeys ? key : query, ownsKeys ? x.keyStride : x.queryStride, ownBegin, ownEnd, x.width);
+    fetch<padded>(ownSecond, 64, ownsKeys ? value : dy, ownsKeys ? x.valueStride : dyStride, ownBegin, ownEnd, x.width);
     if (!ownsKeys)
-        UNROLL for (int h = 0; h < 2; h++)
-            if (row + h * 8 < ownEnd) {
-                ownLog[h] = g.logSumExp[(u64)(row + h * 8) * x.heads + at.head] * bits_as_float(log2e_bits);
-                ownAlong[h] = g.along[(u64)(row + h * 8) * x.heads + at.head];
-            }
-    float outFirst[padded / 8][4] = {}, outSecond[ownsKeys ? padded / 8 : 1][4] = {};
-    for (int t = 0; t < count; t++) {
-        int first = begin + t * 32;
-        if (t + 1 < count) fetchOthers((t + 1) & 1, first + 32);
+        statistics[threadIdx.x] = statistic(x, g, at.head, ownBegin + (threadIdx.x & 63), ownEnd, threadIdx.x >= 64);
+    Slopes<padded, ownsKeys> sums;
+    for (int t = -1; t < count; t++) {
+        int next = (t + 1) & 1, first = begin + (t + 1) * 32;
+        if (t + 1 < count) {
+            bf16 *to = others + next * 2 * size;
+            fetch<padded>(to, 32, ownsKeys ? query : key, ownsKeys ? x.queryStride : x.keyStride, first, end, x.width);
+            fetch<padded>(to + size, 32, ownsKeys ? dy : value, ownsKeys ? dyStride : x.valueStride, first, end, x.width);
+            if (ownsKeys && threadIdx.x < 64)
+                statistics[next * 64 + threadIdx.x] =
+                    statistic(x, g, at.head, first + (threadIdx.x & 31), end, threadIdx.x >= 32);
+        }
         copy_commit();
+        if (t < 0) continue;
         copy_wait<1>();
         sync_block();
-        const bf16 *otherFirst = others + (t & 1) * 2 * size, *otherSecond = otherFirst + size;
-        const float *logs = statistics + (t & 1) * 64, *alongs = logs + 32;
-        // Where its rows end, or see nothing of this tile, a warp leaves the units to the others.
-        int own = ownBegin + warp * 16, shift = qFirst - kFirst;
-        bool isIdle = own >= ownEnd || (x.causal && (ownsKeys ? first + 32 <= own + shift : first + shift >= own + 16));
-        if (isIdle) {
-            sync_block();
-            continue;
-        }
-        float p[4][4] = {}, s[4][4] = {};
-        add_products<padded, 4>(p, ownFirst + warp * 16 * stride, otherFirst);
-        add_products<padded, 4>(s, ownSecond + warp * 16 * stride, otherSecond);
-        UNROLL for (int n = 0; n < 4; n++)
-            UNROLL for (int i = 0; i < 4; i++) {
-                int h = i >> 1, column = n * 8 + pair + (i & 1), other = first + column, own = row + h * 8;
-                int q = (ownsKeys ? other : own) - qFirst, k = (ownsKeys ? own : other) - kFirst;
-                float log = ownsKeys ? logs[column] * bits_as_float(log2e_bits) : ownLog[h];
-                float along = ownsKeys ? alongs[column] : ownAlong[h];
-                bool isSeen = other < end && (!x.causal || k <= q);
-                p[n][i] = isSeen ? exp2f(p[n][i] * scale - log) : 0;
-                s[n][i] = p[n][i] * (s[n][i] - along) * x.scale;
-            }
-        add_weighted<padded, 4>(outFirst, s, otherFirst, 32);
-        if constexpr (ownsKeys) add_weighted<padded, 4>(outSecond, p, otherSecond, 32);
+        const bf16 *other = others + (t & 1) * 2 * size;
+        const float *logs = ownsKeys ? statistics + (t & 1) * 64 : statistics + warp * 16;
+        Rows own = {ownFirst + warp * 16 * stride, ownSecond + warp * 16 * stride};
+        // Where its rows end, or see nothing of these, a warp leaves the units to the others.
+        int otherRow = first - 32, shift = b.qFirst - b.kFirst;
+        bool isIdle = ownRow >= ownEnd;
+        if (x.causal) isIdle |= ownsKeys ? otherRow + 32 <= ownRow + shift : otherRow + shift >= ownRow + 16;
+        if (!isIdle) add_slopes(sums, own, {other, other + size}, logs, logs + (ownsKeys ? 32 : 64), x, b, ownRow, otherRow);
         sync_block();  // before the next fetch overwrites this buffer
     }
     copy_wait<0>();
-    store<padded>((ownsKeys ? g.dKey : g.dQuery) + head, ownsKeys ? g.dKeyStride : g.dQueryStride, outFirst, 1, 1, row, ownEnd, x.width);
-    if constexpr (ownsKeys) store<padded>(g.dValue + head, g.dValueStride, outSecond, 1, 1, row, ownEnd, x.width);
+    store_slopes(sums, x, g, at.head, ownRow, ownEnd);
+}
+// A block takes a head and sequence, all of which (x.tiles rows each, a multiple of 32) is in shared memory: 16 rows of a
+// side a warp, in turn.
+template <int padded> DEVICE void attention_gradient_whole(Operands<bf16> x, Gradients<bf16> g) {
+    SHARED(bf16, queries);
+    constexpr int stride = Tile<padded>::stride;
+    Place at = place(1, x.heads);
+    Bounds b = bounds(x.queryOffsets, x.keyOffsets, at.sequence);
+    bf16 *dys = queries + x.tiles * stride, *keys = dys + x.tiles * stride, *values = keys + x.tiles * stride;
+    float *logs = (float *)(values + x.tiles * stride), *alongs = logs + x.tiles;
+    int head = at.head * x.width, warps = blockDim.x >> 5, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    int qRows = (b.qEnd - b.qFirst + 31) / 32 * 32, kRows = (b.kEnd - b.kFirst + 31) / 32 * 32;
+    fetch<padded>(queries, qRows, x.query + head, x.queryStride, b.qFirst, b.qEnd, x.width);
+    fetch<padded>(dys, qRows, g.dy + head, x.heads * x.width, b.qFirst, b.qEnd, x.width);
+    fetch<padded>(keys, kRows, x.key + head, x.keyStride, b.kFirst, b.kEnd, x.width);
+    fetch<padded>(values, kRows, x.value + head, x.valueStride, b.kFirst, b.kEnd, x.width);
+    copy_commit();
+    for (int i = threadIdx.x; i < 2 * qRows; i += blockDim.x)
+        (i < qRows ? logs : alongs - qRows)[i] = statistic(x, g, at.head, b.qFirst + i % qRows, b.qEnd, i >= qRows);
+    copy_wait<0>();
+    sync_block();
+    int qStrips = (b.qEnd - b.qFirst + 15) / 16, kStrips = (b.kEnd - b.kFirst + 15) / 16;
+    for (int strip = warp; strip < qStrips + kStrips; strip += warps) {
+        int own = (strip < qStrips ? strip : strip - qStrips) * 16;
+        if (strip < qStrips) {
+            Slopes<padded, false> sums;
+            int seen = x.causal ? min(kRows, own + 16) : kRows;
+            for (int other = 0; other < seen; other += 32)
+                add_slopes(sums, {queries + own * stride, dys + own * stride},
+                           {keys + other * stride, values + other * stride}, logs + own, alongs + own, x, b,
+                           b.qFirst + own, b.kFirst + other);
+            store_slopes(sums, x, g, at.head, b.qFirst + own, b.qEnd);
+        } else {
+            Slopes<padded, true> sums;
+            for (int other = x.causal ? own / 32 * 32 : 0; other < qRows; other += 32)
+                add_slopes(sums, {keys + own * stride, values + own * stride},
+                           {queries + other * stride, dys + other * stride}, logs + other, alongs + other, x, b,
+                           b.kFirst + own, b.qFirst + other);
+            store_slopes(sums, x, g, at.head, b.kFirst + own, b.kEnd);
+        }
+    }
 }
 
-#define MATRIX(padded, blocks)                                                                                         \
+// Of which threads a block has at most: what registers allow.
+#define MATRIX(padded, blocks, most)                                                                                   \
     DENSE_KERNEL(128, blocks, attention_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                       \
-        attention_matrix<padded>(y, logSumExp, x);                                                                     \
+        attention_tiled<padded>(y, logSumExp, x);                                                                      \
     }                                                                                                                  \
     DENSE_KERNEL(128, blocks, attention_query_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                \
-        attention_gradient_matrix<padded, false>(x, g);                                                                \
+        attention_gradient_tiled<padded, false>(x, g);                                                                 \
     }                                                                                                                  \
     DENSE_KERNEL(128, blocks, attention_key_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                  \
-        attention_gradient_matrix<padded, true>(x, g);                                                                 \
+        attention_gradient_tiled<padded, true>(x, g);                                                                  \
+    }                                                                                                                  \
+    DENSE_KERNEL(most, 1, attention_whole_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                     \
+        attention_whole<padded>(y, logSumExp, x);                                                                      \
+    }                                                                                                                  \
+    DENSE_KERNEL(most, 1, attention_gradient_whole_##padded, Operands<bf16> x, Gradients<bf16> g) {                    \
+        attention_gradient_whole<padded>(x, g);                                                                        \
     }
-MATRIX(32, 3)
-MATRIX(64, 3)
-MATRIX(80, 2)
-MATRIX(96, 2)
-MATRIX(128, 2)
+MATRIX(32, 3, 384)
+MATRIX(64, 3, 384)
+MATRIX(80, 2, 256)
+MATRIX(96, 2, 256)
+MATRIX(128, 2, 256)

@@ -43,12 +43,12 @@ DEVICE void layer_norm(
     if (lane == 0) mean[row] = m, reciprocal[row] = r;
 }
 
-// dx, and of each block's rows the sums for weight and bias: parts [gridDim.x][2 columns]. With h = (x - mean) r and
+// dx (+ addend, where there is one), and of each block's rows the sums for weight and bias: parts [gridDim.x][2 columns]. With h = (x - mean) r and
 // g = dy w: dx = r (g - mean(g) - h mean(g h)).
 template <int eights, class T>
 DEVICE void layer_norm_gradient(
-    T *dx, float *parts, const T *x, const T *weight, const float *mean, const float *reciprocal, const T *dy, int rows,
-    int columns) {
+    T *dx, float *parts, const T *x, const T *weight, const float *mean, const float *reciprocal, const T *dy,
+    const T *addend, int rows, int columns) {
     SHARED(float, shared);  // [4][2 columns]
     int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     float *own = shared + warp * 2 * columns;
@@ -78,7 +78,9 @@ DEVICE void layer_norm_gradient(
             UNROLL for (int k = 0; k < eights; k++) {
                 int c = k * 256 + lane * 8;
                 if (c >= columns) break;
-                UNROLL for (int i = 0; i < 8; i++) g[k][i] = r * (g[k][i] - sum - h[k][i] * along);
+                float more[8] = {};
+                if (addend) read8(addend + (u64)row * columns + c, more);
+                UNROLL for (int i = 0; i < 8; i++) g[k][i] = r * (g[k][i] - sum - h[k][i] * along) + more[i];
                 write8(dx + (u64)row * columns + c, g[k]);
             }
         }
@@ -104,7 +106,8 @@ DEVICE void layer_norm_gradient(
             along = sum_warp(along) / columns;
             for (int c = lane; c < columns; c += 32) {
                 float h = (read(a + c) - m) * r;
-                write(dx + (u64)row * columns + c, r * (read(d + c) * read(weight + c) - sum - h * along));
+                float more = addend ? read(addend + (u64)row * columns + c) : 0;
+                write(dx + (u64)row * columns + c, r * (read(d + c) * read(weight + c) - sum - h * along) + more);
             }
         }
     }
@@ -120,8 +123,8 @@ DEVICE void layer_norm_gradient(
         layer_norm<eights>(y, mean, reciprocal, x, weight, bias, epsilon, rows, columns);                                \
     }                                                                                                                    \
     KERNEL(128, layer_norm_gradient_##eights##_##suffix, T *dx, float *parts, const T *x, const T *weight,               \
-           const float *mean, const float *reciprocal, const T *dy, int rows, int columns) {                             \
-        layer_norm_gradient<eights>(dx, parts, x, weight, mean, reciprocal, dy, rows, columns);                          \
+           const float *mean, const float *reciprocal, const T *dy, const T *addend, int rows, int columns) {            \
+        layer_norm_gradient<eights>(dx, parts, x, weight, mean, reciprocal, dy, addend, rows, columns);                  \
     }
 #define OF_WIDTH(eights) LAYER_NORM(eights, f32, float) LAYER_NORM(eights, bf16, bf16)
 OF_WIDTH(0)

@@ -104,11 +104,49 @@ template <int kind, class T> DEVICE void slope_in_place(T *dz, T *z, u64 count) 
     }
 }
 
+// The same, and of rows part * perPart and on the column sums of dz: parts [gridDim.y][columns]. A block of 8 x 32 threads
+// takes 256 columns, 8 a thread.
+template <int kind, class T>
+DEVICE void slope_and_sums(T *dz, T *z, float *parts, int rows, int columns, int perPart) {
+    SHARED(float, shared);  // [8][256]
+    int lane = threadIdx.x & 31, line = threadIdx.x >> 5, column = blockIdx.x * 256 + lane * 8;
+    int begin = blockIdx.y * perPart, end = begin + perPart < rows ? begin + perPart : rows;
+    float sum[8] = {};
+    if (column < columns)
+        for (int row = begin + line; row < end; row += 8) {
+            u64 at = (u64)row * columns + column;
+            float d[8], x[8];
+            read8(dz + at, d);
+            read8(z + at, x);
+            UNROLL for (int i = 0; i < 8; i++) {
+                Curve c = curve<kind>(x[i]);
+                d[i] *= c.slope;
+                x[i] = c.value;
+                sum[i] += d[i];
+            }
+            write8(dz + at, d);
+            write8(z + at, x);
+        }
+    write8(shared + line * 256 + lane * 8, sum);
+    sync_block();
+    int own = blockIdx.x * 256 + threadIdx.x;
+    if (own >= columns) return;
+    float total = 0;
+    for (int l = 0; l < 8; l++) total += shared[l * 256 + threadIdx.x];
+    parts[(u64)blockIdx.y * columns + own] = total;
+}
+
 #define ACTIVATION(name, kind)                                                                                        \
     OF_ONE(name, curve<kind>(x).value)                                                                                \
     OF_TWO(name##_gradient, b *curve<kind>(a).slope)                                                                  \
     KERNEL(256, name##_slope_f32, float *dz, float *z, u64 count) { slope_in_place<kind>(dz, z, count); }              \
-    KERNEL(256, name##_slope_bf16, bf16 *dz, bf16 *z, u64 count) { slope_in_place<kind>(dz, z, count); }
+    KERNEL(256, name##_slope_bf16, bf16 *dz, bf16 *z, u64 count) { slope_in_place<kind>(dz, z, count); }               \
+    KERNEL(256, name##_slope_sums_f32, float *dz, float *z, float *parts, int rows, int columns, int perPart) {        \
+        slope_and_sums<kind>(dz, z, parts, rows, columns, perPart);                                                    \
+    }                                                                                                                  \
+    KERNEL(256, name##_slope_sums_bf16, bf16 *dz, bf16 *z, float *parts, int rows, int columns, int perPart) {         \
+        slope_and_sums<kind>(dz, z, parts, rows, columns, perPart);                                                    \
+    }
 ACTIVATION(quick_gelu, 0)
 ACTIVATION(gelu, 1)
 ACTIVATION(gelu_tanh, 2)

@@ -54,11 +54,13 @@ struct TrainCommand: SharedCommand {
         let group = try Ranks.join(patience: ranks.patience)
         if dryRun {
             guard group.size == 1 else { throw group.agreed(Failure(.usage, "--dry-run", "runs in one process")) }
-            return try DryRun(parsed, device: machine.device(parsed.precision)).show(sheet: folder + ".first-batch.html")
+            return try DryRun(parsed, device: machine.device(parsed.precision)).show(
+                sheet: folder + ".first-batch.html")
         }
         let progress = TrainingProgress("train", batch: parsed.batch)
         let trainer = try Trainer(
-            parsed, run: RunPlace(folder, resume: resume, allowChanged: allowChanged), on: machine.device(parsed.precision, group),
+            parsed, run: RunPlace(folder, resume: resume, allowChanged: allowChanged),
+            on: machine.device(parsed.precision, group),
             group: group,
             observer: progress)
         if group.isRoot {

@@ -15,11 +15,13 @@ extension CPUDevice {
     func layerNormGradient(_ call: Kernel.LayerNormGradient) {
         let (a, w, d, out) = (floats(call.x), floats(call.weight), floats(call.dy), floats(call.dx))
         let (means, reciprocals, n) = (floats(call.mean), floats(call.reciprocal), call.x.columns)
+        let addend = call.addend.map(floats)
         sumTiles(rows: call.x.rows, columns: n, outputs: [floats(call.dWeight), floats(call.dBias)]) { range, sums in
             let start = range.lowerBound
             ck_layer_norm_gradient(
                 range.count, n, a + start * n, w, means + start, reciprocals + start, d + start * n, out + start * n,
                 sums, sums + n)
+            if let addend { ck_add(range.count * n, addend + start * n, out + start * n, out + start * n) }
         }
     }
 

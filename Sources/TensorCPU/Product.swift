@@ -44,7 +44,7 @@ extension CPUDevice {
                 }
             }
         }
-        if let sums = epilogue.sums { sumRows(call.a.matrix, into: sums) }
+        if let sums = epilogue.sums { sumRows(call.c, into: sums) }
     }
 
     /// b [k,n] in the panels that ck_gemm_packed reads, packed once for all tiles of a product.

@@ -29,20 +29,35 @@ extension CUDADevice {
 
     private func tiles(_ segments: Segments, _ rows: Int) -> Int { (segments.longest + rows - 1) / rows }
 
+    /// Warps of a block where registers allow `most` threads, each with rows of 16 in as few rounds as there must be.
+    private func threads(_ strips: Int, most: Int) -> Int {
+        let rounds = (strips + most / 32 - 1) / (most / 32)
+        return 32 * ((strips + rounds - 1) / rounds)
+    }
+
     func attention(_ call: Kernel.Attention) {
         let x = call.operands
         let sequences = x.querySegments.count
-        if let padded = path(x) {
-            let tiles = tiles(x.querySegments, 64)
-            launch(
-                "attention", "attention_\(padded)", grid: (tiles * x.heads * sequences, 1, 1), threads: 128,
-                shared: 512 * (padded + 8), address(call.y), address(call.logSumExp), operands(x, tiles: tiles))
-        } else {
+        guard let padded = path(x) else {
             let tiles = tiles(x.querySegments, 4)
-            launch(
+            return launch(
                 "attention", "attention_plain_\(suffix(call.y))", grid: (tiles * x.heads * sequences, 1, 1),
                 threads: 128, shared: 16 * x.headWidth, address(call.y), address(call.logSumExp),
                 operands(x, tiles: tiles))
+        }
+        // Where all keys and values of a sequence fit a block's memory they are fetched once.
+        let rows = 64 * tiles(x.keySegments, 64)
+        let (whole, tiled) = (4 * rows * (padded + 8), 512 * (padded + 8))
+        if whole <= mostShared {
+            launch(
+                "attention", "attention_whole_\(padded)", grid: (x.heads * sequences, 1, 1),
+                threads: threads(tiles(x.querySegments, 16), most: 256), shared: whole, address(call.y),
+                address(call.logSumExp), operands(x, tiles: rows))
+        } else {
+            let tiles = tiles(x.querySegments, 64)
+            launch(
+                "attention", "attention_\(padded)", grid: (tiles * x.heads * sequences, 1, 1), threads: 128,
+                shared: tiled, address(call.y), address(call.logSumExp), operands(x, tiles: tiles))
         }
     }
 
@@ -60,6 +75,18 @@ extension CUDADevice {
             d_key_stride: Int32(call.dKey.tensor.columns), d_value_stride: Int32(call.dValue.tensor.columns))
         defer { withExtendedLifetime(along) {} }  // whatever is asked for before the launches
         let padded = path(x, [call.dQuery, call.dKey, call.dValue])
+        if let padded {
+            let rows = 32 * max(tiles(x.querySegments, 32), tiles(x.keySegments, 32))
+            let whole = 8 * rows * (padded + 8) + 8 * rows
+            if whole <= mostShared {
+                return launch(
+                    "attention", "attention_gradient_whole_\(padded)",
+                    grid: (x.heads * x.querySegments.count, 1, 1),
+                    threads: threads(
+                        max(tiles(x.querySegments, 16), tiles(x.keySegments, 16)), most: padded <= 64 ? 384 : 256),
+                    shared: whole, operands(x, tiles: rows), gradients)
+            }
+        }
         for (side, segments) in [("query", x.querySegments), ("key", x.keySegments)] {
             let tiles = tiles(segments, padded == nil ? 4 : 64)
             let name = padded.map { "attention_\(side)_gradient_\($0)" }

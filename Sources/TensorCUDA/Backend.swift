@@ -4,6 +4,8 @@ package import TensorCore
 /// What a CUDA device needs of the world: a driver's work, or an emulator's. Work happens in the order of the calls.
 package protocol CUDABackend: AnyObject, Sendable {
     var name: String { get }
+    /// Bytes of shared memory that a block may have.
+    var mostShared: Int { get }
     /// Why nothing more can be done.
     var failure: DeviceFailure? { get }
 
@@ -19,8 +21,7 @@ package protocol CUDABackend: AnyObject, Sendable {
     func copy(_ bytes: Int, from: UInt, to: UInt)
     func clear(_ address: UInt, bytes: Int)
     func launch(_ launch: KernelLaunch)
-    /// - Returns: false where there is no way to have the sums with it, and nothing was done
-    func product(_ product: ccuda_product, _ operands: ProductOperands) -> Bool
+    func product(_ product: ccuda_product, _ operands: ProductOperands)
     func fence()
     func mark() -> (any TimeMark)?
 }
@@ -32,7 +33,6 @@ package struct ProductOperands: Sendable {
     package let bias: UInt
     package let residual: UInt
     package let c: UInt
-    package let sums: UInt
 }
 
 /// One launch of a kernel.

@@ -7,10 +7,14 @@ package import TensorCore
 package final class CUDADevice: Device, @unchecked Sendable {
     let backend: any CUDABackend
     let precision: Precision
+    let mostShared: Int
     private let pool: CardMemory
 
-    package init(_ backend: any CUDABackend, precision: Precision = .fp32) {
+    /// - Parameter mostShared: bytes of shared memory that a block takes at most; nil: what the card allows. The bits are
+    ///   the same.
+    package init(_ backend: any CUDABackend, precision: Precision = .fp32, mostShared: Int? = nil) {
         (self.backend, self.precision) = (backend, precision)
+        self.mostShared = mostShared ?? backend.mostShared
         pool = CardMemory(backend)
     }
 
@@ -42,7 +46,8 @@ package final class CUDADevice: Device, @unchecked Sendable {
         let read = backend.read(scalars.map { (address($0), $0.element.bytes) })
         return Pending {
             zip(read(), elements).map { bits, element in
-                element == .float64 ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
+                element == .float64
+                    ? Double(bitPattern: bits) : Double(Float(bitPattern: UInt32(truncatingIfNeeded: bits)))
             }
         }
     }

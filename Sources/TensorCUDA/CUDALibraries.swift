@@ -26,13 +26,17 @@ enum CUDALibraries {
     static func open() throws {
         try open(
             0, ["libcuda.so.1"], "NVIDIA's driver",
-            remedy: "It comes with the driver of the card (580 or later for CUDA 13); without a card train with --device cpu")
+            remedy:
+                "It comes with the driver of the card (580 or later for CUDA 13); without a card train with --device cpu"
+        )
         try open(
             1, ["libcublasLt.so.13", "libcublasLt.so.12"], "cuBLASLt",
-            remedy: "Install CUDA's libcublas, or pip install nvidia-cublas, and name its folder in DIPTYCH_CUDA_LIBRARIES")
+            remedy:
+                "Install CUDA's libcublas, or pip install nvidia-cublas, and name its folder in DIPTYCH_CUDA_LIBRARIES")
         let compiler = try open(
             2, ["libnvrtc.so.13", "libnvrtc.so.12"], "NVRTC",
-            remedy: "Install CUDA's nvrtc, or pip install nvidia-cuda-nvrtc, and name its folder in DIPTYCH_CUDA_LIBRARIES")
+            remedy:
+                "Install CUDA's nvrtc, or pip install nvidia-cuda-nvrtc, and name its folder in DIPTYCH_CUDA_LIBRARIES")
         _ = compiler
     }
 

@@ -49,7 +49,8 @@ extension CUDADevice {
         }
         launch(
             "contrastive", "sum_contrastive_parts", grid: (1, 1, 1), threads: 256, shared: 64, address(call.loss),
-            address(call.dLogScale), address(call.dBias), address(parts), Int32(pairs), 1 / Float(pairs) / (isSoftmax ? 2 : 1))
+            address(call.dLogScale), address(call.dBias), address(parts), Int32(pairs),
+            1 / Float(pairs) / (isSoftmax ? 2 : 1))
     }
 
     func logSums(_ call: Kernel.LogSums) {

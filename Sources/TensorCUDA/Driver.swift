@@ -11,8 +11,7 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
     private let (work, copies): (ccuda_stream, ccuda_stream)
     private let lock = Mutex(())
     private var found: DeviceFailure?
-    /// nil where cuBLASLt has none.
-    private var plans: [ProductKey: OpaquePointer?] = [:]
+    private var plans: [ProductKey: OpaquePointer] = [:]
     private var marks: [ccuda_event] = []
     private var slots: [PinnedSlot] = []
     private var staging: Staging
@@ -28,7 +27,8 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
         guard status == 0 else {
             throw Failure(
                 .machine, "cuda:\(index)", "the driver says: \(String(cString: ccuda_meaning(status)))",
-                remedy: "Look at nvidia-smi: a card of compute capability 8.0 or later and driver 580 or later are needed")
+                remedy:
+                    "Look at nvidia-smi: a card of compute capability 8.0 or later and driver 580 or later are needed")
         }
         guard facts.major >= 8 else {
             throw Failure(
@@ -55,6 +55,8 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
         let name = withUnsafeBytes(of: facts.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         return "cuda (\(name))"
     }
+
+    package var mostShared: Int { facts.most_shared }
 
     /// Compute capability, multiprocessors, bytes, and what the driver supports (13000 for CUDA 13).
     package var properties: (capability: (Int, Int), processors: Int, memory: Int, driver: Int) {
@@ -108,7 +110,8 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
             var status = slots.isEmpty ? PinnedSlot.make(&reading.slot) : 0
             if reading.slot == nil { reading.slot = slots.popLast() }
             guard status == 0, let slot = reading.slot else { return status }
-            precondition(places.count * 8 <= PinnedSlot.bytes, "at most \(PinnedSlot.bytes / 8) values are read at once")
+            precondition(
+                places.count * 8 <= PinnedSlot.bytes, "at most \(PinnedSlot.bytes / 8) values are read at once")
             for (index, place) in places.enumerated() where status == 0 {
                 status = ccuda_copy_out(slot.start + 8 * index, UInt64(place.address), place.bytes, work)
             }
@@ -143,26 +146,24 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
         }
     }
 
-    package func product(_ product: ccuda_product, _ operands: ProductOperands) -> Bool {
+    package func product(_ product: ccuda_product, _ operands: ProductOperands) {
         lock.withLock { _ in
-            guard found == nil else { return true }
+            guard found == nil else { return }
             let key = ProductKey(product)
-            if plans[key] == nil {
-                var (product, plan): (ccuda_product, OpaquePointer?) = (product, nil)
+            var plan = plans[key]
+            if plan == nil {
+                var product = product
                 let status = ccuda_plan_product(&product, workspace.bytes, &plan)
-                plans[key] = status == 0 ? .some(plan) : .some(nil)
-                if status != 0, product.sums == 0 {
+                guard status == 0, plan != nil else {
                     found = DeviceFailure("cuBLASLt has no way (status \(status)) for \(key)", keepsValues: false)
+                    return
                 }
+                plans[key] = plan
             }
-            guard let plan = plans[key] ?? nil else { return product.sums == 0 }
             let status = ccuda_run_product(
-                plan, UInt64(operands.a), UInt64(operands.b), UInt64(product.sums == 0 ? operands.bias : operands.sums),
-                UInt64(operands.residual), UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
-            if status != 0 {
-                found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false)
-            }
-            return true
+                plan, UInt64(operands.a), UInt64(operands.b), UInt64(operands.bias), UInt64(operands.residual),
+                UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
+            if status != 0 { found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false) }
         }
     }
 
@@ -187,7 +188,7 @@ private struct ProductKey: Hashable, CustomStringConvertible {
 
     init(_ p: ccuda_product) {
         values = [
-            p.m, p.n, p.k, p.transposed_a, p.transposed_b, p.operands, p.result, p.tf32, p.bias, p.sums, p.adds, p.aligned_a,
+            p.m, p.n, p.k, p.transposed_a, p.transposed_b, p.operands, p.result, p.tf32, p.bias, p.adds, p.aligned_a,
             p.aligned_b, p.aligned_c, p.adds == 0 ? 0 : p.aligned_residual,
         ]
     }

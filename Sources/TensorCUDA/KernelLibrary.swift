@@ -82,7 +82,8 @@ final class KernelLibrary: @unchecked Sendable {
         }
         let said = log.map { String(cString: $0) } ?? ""
         guard status == 0, let cubin else {
-            throw Failure(.ourFault, "\(file).cu", "NVRTC compiles it not for \(architecture) (status \(status)):\n\(said)")
+            throw Failure(
+                .ourFault, "\(file).cu", "NVRTC compiles it not for \(architecture) (status \(status)):\n\(said)")
         }
         return (Data(bytes: cubin, count: size), said)
     }

@@ -19,14 +19,14 @@ extension CUDADevice {
 
     func layerNormGradient(_ call: Kernel.LayerNormGradient) {
         let (rows, columns) = (call.x.rows, call.x.columns)
-        let kind = eights([call.x, call.dx, call.dy, call.weight])
+        let kind = eights([call.x, call.dx, call.dy, call.weight] + [call.addend].compactMap { $0 })
         let count = max(1, min(660, (rows + 3) / 4))
         let parts = scratch(count * 2 * columns)
         launch(
             "layernorm", "layer_norm_gradient_\(kind)_\(suffix(call.x))", grid: (count, 1, 1), threads: 128,
             shared: 32 * columns, address(call.dx), address(parts), address(call.x),
             address(call.weight, call.x.element), address(call.mean), address(call.reciprocal),
-            address(call.dy, call.x.element), Int32(rows), Int32(columns))
+            address(call.dy, call.x.element), address(call.addend), Int32(rows), Int32(columns))
         let sums = scratch(2 * columns)
         sumParts(parts, count, into: sums)
         split(sums, call.dWeight, call.dBias)

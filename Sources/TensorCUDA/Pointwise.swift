@@ -65,8 +65,19 @@ extension CUDADevice {
         ofTwo(call.kind.kernel + "_gradient", call.x, call.dy, call.dx)
     }
 
-    /// dz times the slope at z, which becomes the activation's values.
-    func slope(_ kind: Activation, _ dz: Tensor, _ z: Tensor) {
+    /// dz times the slope at z, which becomes the activation's values; the column sums of dz in the same pass.
+    func slope(_ kind: Activation, _ dz: Tensor, _ z: Tensor, sums: Tensor?) {
+        if let sums, dz.columns % 8 == 0, address(dz) % 16 == 0, address(z) % 16 == 0 {
+            let across = (dz.columns + 255) / 256
+            let (count, each) = rowParts(dz.rows, columnBlocks: across)
+            let parts = scratch(count * dz.columns)
+            launch(
+                "pointwise", "\(kind.kernel)_slope_sums_\(suffix(dz))", grid: (across, count, 1), threads: 256,
+                shared: 8192, address(dz), address(z, dz.element), address(parts), Int32(dz.rows), Int32(dz.columns),
+                Int32(each))
+            return sumParts(parts, count, into: sums)
+        }
+        defer { if let sums { sumRows(dz, into: sums, factor: 1) } }
         launch(
             "pointwise", "\(kind.kernel)_slope_\(suffix(dz))", grid: each(dz), threads: 256, address(dz),
             address(z, dz.element), UInt64(dz.count))

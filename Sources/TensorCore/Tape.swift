@@ -5,6 +5,8 @@
 package final class Node: @unchecked Sendable {
     let parents: [Node?]
     var pullback: ((Tensor) -> [Tensor?])?
+    /// Of an operation that adds its first gradient to what its first parent has already, in one pass: the rule gets that too.
+    var addingPullback: ((Tensor, Tensor?) -> [Tensor?])?
     package var gradient: Tensor?
     /// Longer than any parent's: descending order visits every consumer before its producer.
     let depth: Int
@@ -13,6 +15,13 @@ package final class Node: @unchecked Sendable {
         self.parents = parents
         self.pullback = pullback
         depth = (parents.lazy.compactMap { $0?.depth }.max() ?? -1) + 1
+    }
+
+    /// Takes a sum that holds the gradient so far.
+    func replace(with sum: Tensor) {
+        (gradient, ownsSum) = (sum, true)
+        arrivals += 1
+        onArrival?(arrivals)
     }
 
     /// Adds to the gradient, in place once nobody else can see the sum.
@@ -77,6 +86,15 @@ extension Tensor {
             node: Node(parents: parents.map { $0?.node }, pullback: pullback))
     }
 
+    /// The same with a rule that also gets the gradient that the first parent has so far, nil where it has none, and gives
+    /// the sum of both for it.
+    func recordedAdding(from parents: [Tensor?], _ pullback: @escaping (Tensor, Tensor?) -> [Tensor?]) -> Tensor {
+        guard Tape.isRecording, parents.contains(where: { $0?.node != nil }) else { return self }
+        let node = Node(parents: parents.map { $0?.node }, pullback: nil)
+        node.addingPullback = pullback
+        return Tensor(storage: storage, shape: shape, offset: offset, node: node)
+    }
+
     /// Sends `gradient` (ones when nil) back through everything this tensor was made from. Gradients
     /// add up in watched tensors over several calls; recorded values are dropped on the way.
     package func backward(_ gradient: Tensor? = nil) {
@@ -95,11 +113,19 @@ extension Tensor {
         let sorted = order.enumerated().sorted { ($1.element.depth, $0.offset) < ($0.element.depth, $1.offset) }
         order = []
         for (_, node) in sorted {
-            guard let pullback = node.pullback, let arrived = node.gradient else { continue }
-            node.pullback = nil
-            node.gradient = nil
-            for (parent, share) in zip(node.parents, pullback(arrived)) {
-                if let parent, let share { parent.receive(share) }
+            guard let arrived = node.gradient else { continue }
+            if let rule = node.addingPullback {
+                (node.addingPullback, node.gradient) = (nil, nil)
+                let held = node.parents[0]?.gradient
+                for (index, share) in rule(arrived, held).enumerated() {
+                    guard let parent = node.parents[index], let share else { continue }
+                    if index == 0, held != nil { parent.replace(with: share) } else { parent.receive(share) }
+                }
+            } else if let pullback = node.pullback {
+                (node.pullback, node.gradient) = (nil, nil)
+                for (parent, share) in zip(node.parents, pullback(arrived)) {
+                    if let parent, let share { parent.receive(share) }
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ extension ReferenceDevice {
         let (a, w, d, n) = (doubles(call.x), doubles(call.weight), doubles(call.dy), call.x.columns)
         let (means, reciprocals) = (doubles(call.mean), doubles(call.reciprocal))
         let (out, dw, db) = (doubles(call.dx), doubles(call.dWeight), doubles(call.dBias))
+        let addend = call.addend.map(doubles)
         fill(call.dWeight, 0)
         fill(call.dBias, 0)
         for i in 0..<call.x.rows {
@@ -33,7 +34,8 @@ extension ReferenceDevice {
             }
             for j in 0..<n {
                 let h = (a[i * n + j] - means[i]) * reciprocals[i]
-                out[i * n + j] = reciprocals[i] * (d[i * n + j] * w[j] - sumG / Double(n) - h * sumGH / Double(n))
+                let own = reciprocals[i] * (d[i * n + j] * w[j] - sumG / Double(n) - h * sumGH / Double(n))
+                out[i * n + j] = own + (addend?[i * n + j] ?? 0)
             }
         }
     }

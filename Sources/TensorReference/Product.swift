@@ -9,9 +9,6 @@ extension ReferenceDevice {
         let bias = epilogue.bias.map(doubles)
         let residual = epilogue.residual.map(doubles)
         let preactivation = epilogue.preactivation.map(doubles)
-        if let sums = epilogue.sums.map(doubles) {
-            for i in 0..<m { sums[i] = (0..<k).reduce(0) { $0 + x[i * aRow + $1 * aColumn] } }
-        }
         for i in 0..<m {
             for j in 0..<n {
                 var sum = 0.0
@@ -26,6 +23,9 @@ extension ReferenceDevice {
                 }
                 out[i * n + j] = epilogue.activation.map { Self.activation($0, sum).value } ?? sum
             }
+        }
+        if let sums = epilogue.sums.map(doubles) {
+            for j in 0..<n { sums[j] = (0..<m).reduce(0) { $0 + out[$1 * n + j] } }
         }
     }
 }

@@ -18,8 +18,9 @@ struct CUDACheck {
         (isEmulated, isSmall) = (arguments.contains("--emulated"), arguments.contains("--small"))
     }
 
-    private func device(_ precision: Precision) throws -> CUDADevice {
-        CUDADevice(isEmulated ? EmulatedCUDA() : try CUDADriver(), precision: precision)
+    /// - Parameter shared: bytes of shared memory that attention may take, for its other way
+    private func device(_ precision: Precision, _ shared: Int? = nil) throws -> CUDADevice {
+        CUDADevice(isEmulated ? EmulatedCUDA() : try CUDADriver(), precision: precision, mostShared: shared)
     }
 
     private mutating func expect(_ isSo: Bool, _ what: String) throws {
@@ -37,12 +38,15 @@ struct CUDACheck {
     }
 
     mutating func checkOperations() throws {
-        for (element, precision) in [(Element.float32, Precision.fp32), (.bfloat16, .bf16)] {
-            let device = try device(precision)
-            for op in opCases where op.isDefined(on: device, as: element) {
+        for (element, precision, shared) in [
+            (Element.float32, Precision.fp32, nil), (.bfloat16, .bf16, nil), (.bfloat16, .bf16, 48 << 10),
+        ] {
+            let device = try device(precision, shared)
+            for op in opCases
+            where op.isDefined(on: device, as: element) && (shared == nil || "\(op)".contains("attention")) {
                 let start = Machine.now()
                 let parity = op.parity(of: device, as: element)
-                let isSame = isSmall || op.bits(on: device) == op.bits(on: device)
+                let isSame = isSmall || op.bits(on: device, as: element) == op.bits(on: device, as: element)
                 let text = String(format: "%.3f of its tolerance, %.2f s", parity, Machine.now() - start)
                 try expect(parity <= 1, "\(precision.rawValue): \(op): \(text)")
                 if !isSame { try expect(false, "\(precision.rawValue): \(op): other bits the second time") }
@@ -62,7 +66,9 @@ struct CUDACheck {
                     "\(model): \(precision.rawValue), the same bits twice")
                 let limit = try model.limit(precision, from: cpu)
                 let far = TenSteps.difference(cpu, runs[0])
-                try expect(far < limit, "\(model): ten steps in \(precision.rawValue), losses \(far) from the CPU's, at most \(limit)")
+                try expect(
+                    far < limit,
+                    "\(model): ten steps in \(precision.rawValue), losses \(far) from the CPU's, at most \(limit)")
             }
         }
     }

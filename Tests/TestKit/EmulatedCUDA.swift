@@ -13,9 +13,12 @@ package final class EmulatedCUDA: CUDABackend, @unchecked Sendable {
     private let schedule: Schedule
     /// Bytes that the card has.
     private let limit: Int
+    package var mostShared: Int { 227 << 10 }
     private let state = Mutex((held: [UInt: Int](), failure: DeviceFailure?.none))
 
-    package init(_ schedule: Schedule = .ascending, limit: Int = .max) { (self.schedule, self.limit) = (schedule, limit) }
+    package init(_ schedule: Schedule = .ascending, limit: Int = .max) {
+        (self.schedule, self.limit) = (schedule, limit)
+    }
 
     package var name: String { "emulated cuda (threads \(schedule))" }
     package var failure: DeviceFailure? { state.withLock { $0.failure } }
@@ -77,13 +80,11 @@ package final class EmulatedCUDA: CUDABackend, @unchecked Sendable {
         }
     }
 
-    package func product(_ p: ccuda_product, _ operands: ProductOperands) -> Bool {
+    package func product(_ p: ccuda_product, _ operands: ProductOperands) {
         emulator_product(
             p.m, p.n, p.k, Self.pointer(operands.a), p.transposed_a, Self.pointer(operands.b), p.transposed_b,
             p.operands, UnsafeRawPointer(bitPattern: operands.bias), UnsafeRawPointer(bitPattern: operands.residual),
-            Self.pointer(operands.c), p.result,
-            UnsafeMutablePointer(bitPattern: p.sums == 0 ? 0 : operands.sums))
-        return true
+            Self.pointer(operands.c), p.result)
     }
 
     package func fence() {}

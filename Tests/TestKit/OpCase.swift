@@ -122,8 +122,8 @@ package struct OpCase: Sendable, CustomStringConvertible {
     }
 
     /// The bits of output and gradients.
-    package func bits(on device: any Device) -> [[UInt32]] {
-        run(large, on: device, as: .float32, held: .float32).map { $0.floats.map(\.bitPattern) }
+    package func bits(on device: any Device, as element: Element = .float32) -> [[UInt32]] {
+        run(large, on: device, as: element, held: element).map { $0.floats.map(\.bitPattern) }
     }
 
     /// Seconds for the large case forward, and forward with backward: the median of `runs`.

@@ -77,6 +77,11 @@ package let opCases: [OpCase] = [
         "layer norm", small: [.values(4, 5), .values(5), .values(5)],
         large: [.values(700, 96), .values(96), .values(96)]
     ) { layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5) },
+    // Its gradient is added to another of its input's in one pass.
+    OpCase(
+        "layer norm beside its input", small: [.values(4, 5), .values(5), .values(5)],
+        large: [.values(700, 96), .values(96), .values(96)]
+    ) { layerNorm($0[0], weight: $0[1], bias: $0[2], epsilon: 1e-5) + $0[0].scaled(by: 0.5) },
     OpCase("normalize rows", small: [.values(4, 5)], large: [.values(600, 65)]) { normalizeRows($0[0]) },
     attention(causal: false), attention(causal: true),
     OpCase(

@@ -68,8 +68,6 @@ typedef struct {
     int tf32;
     /// A bias [n] of c's element is added; `residual` too, of c's shape and element, or what stands in c.
     int bias, adds;
-    /// The sums of a's rows [m] go where the bias would be: for a transposed a, without one.
-    int sums;
     /// Of which powers of two (up to 256) the addresses of a, b, c and the residual are multiples.
     int aligned_a, aligned_b, aligned_c, aligned_residual;
 } ccuda_product;

@@ -15,11 +15,10 @@ int emulator_launch(
     const char *name, const unsigned grid[3], unsigned threads, size_t shared, void **arguments, int schedule);
 
 /// Row-major c [m,n] = a b (+ bias [n]) (+ more [m,n]), sums in float32 in order. Elements: 0 float32, 1 bfloat16; a and b
-/// are `transposed` where they are read the other way round; bias and more are of c's element, or null. The sums of
-/// a's rows go to sums [m], or nowhere where that is null.
+/// are `transposed` where they are read the other way round; bias and more are of c's element, or null.
 void emulator_product(
     int m, int n, int k, const void *a, int transposed_a, const void *b, int transposed_b, int operands, const void *bias,
-    const void *more, void *c, int result, float *sums);
+    const void *more, void *c, int result);
 
 #ifdef __cplusplus
 }

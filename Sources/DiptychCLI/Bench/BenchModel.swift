@@ -13,7 +13,8 @@ struct BenchModel: ParsableArguments {
     @Option(help: "A file with a caption a line; default: random ones of full length.") var captions: String?
     @Option(help: "The tokenizer of --captions.") var tokenizer = "Tokenizers/clip-bpe"
 
-    @Flag(help: "Recompute transformer blocks in the backward pass instead of keeping their values.") var checkpointing =
+    @Flag(help: "Recompute transformer blocks in the backward pass instead of keeping their values.")
+    var checkpointing =
         false
 
     var captionName: String { captions.map { "captions of \($0)" } ?? "full-length captions" }

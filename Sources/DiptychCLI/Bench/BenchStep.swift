@@ -84,7 +84,8 @@ struct BenchStep: DiptychCommand {
         report.addProducts(
             products, seconds: times.median, peakBefore: peak, peakAfter: options.matmulPeak(on: bare))
         report.add(
-            "host_waits_per_step", Double(waits) / Double(steps + 1), "%.0f times a step the host waited for the device")
+            "host_waits_per_step", Double(waits) / Double(steps + 1), "%.0f times a step the host waited for the device"
+        )
         report.add(profile: kernels, repetitions: steps, total: total)
         try report.print(options)
     }

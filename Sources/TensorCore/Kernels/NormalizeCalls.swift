@@ -14,18 +14,19 @@ extension Kernel {
         package var outputs: [Tensor] { [y, mean, reciprocal] }
     }
 
-    /// [N,D] -> [N,D], [D], [D]
+    /// [N,D] -> [N,D], [D], [D]; dx with another gradient of x added, where there is one.
     package struct LayerNormGradient: KernelCall {
         package let x: Tensor
         package let weight: Tensor
         package let mean: Tensor
         package let reciprocal: Tensor
         package let dy: Tensor
+        package let addend: Tensor?
         package let dx: Tensor
         package let dWeight: Tensor
         package let dBias: Tensor
         package var name: String { "layer norm gradient" }
-        package var inputs: [Tensor] { [x, weight, mean, reciprocal, dy] }
+        package var inputs: [Tensor] { [x, weight, mean, reciprocal, dy] + [addend].compactMap { $0 } }
         package var outputs: [Tensor] { [dx, dWeight, dBias] }
     }
 

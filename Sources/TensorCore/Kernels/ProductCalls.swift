@@ -12,7 +12,7 @@ package struct Epilogue: Sendable {
     /// excludes `activation`.
     package var slope: (activation: Activation, preactivation: Tensor)?
 
-    /// float32 [M], filled: the sums of a's rows, a bias's gradient beside its weight's; a is transposed.
+    /// float32 [N], filled: the column sums of c, a bias's gradient.
     package var sums: Tensor?
 
     /// Whether nothing happens to the product.

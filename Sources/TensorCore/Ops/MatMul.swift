@@ -24,18 +24,6 @@ func product(_ a: Factor, _ b: Factor, _ element: Element) -> Tensor {
     return c
 }
 
-/// The gradients of a weight [M,K] and a bias [M] that made rows of dz [N,M] of rows of x [N,K], nil where none is wanted.
-private func parameterGradients(_ dz: Tensor, _ x: () -> Tensor, _ wants: (weight: Bool, bias: Bool)) -> [Tensor?] {
-    guard wants.weight else { return [nil, wants.bias ? columnSums(dz, .float32) : nil] }
-    let x = x()
-    let weight = dz.device.empty([dz.columns, x.columns])
-    let bias = wants.bias ? dz.device.empty([dz.columns]) : nil
-    dz.device.run(
-        .product(
-            .init(a: Factor(dz, transposed: true), b: Factor(x), c: weight, epilogue: Epilogue(sums: bias))))
-    return [weight, bias]  // [M,N] x [N,K]
-}
-
 /// A fully connected layer, fused: activation(x W^T + bias) or x W^T + bias + residual.
 ///
 /// - Parameters:
@@ -65,8 +53,12 @@ package func linear(
     return y.recorded(from: parents) { [x = x.kept, weight = weight.detached] dy in
         var dz = dy
         if let activation, let preactivation { dz = activationGradient(activation, preactivation, dy) }
-        let dx = wants[0] ? matmul(dz, weight) : nil  // [N,M] x [M,K]
-        return [dx] + parameterGradients(dz, x, (wants[1], wants[2])) + [dy]
+        return [
+            wants[0] ? matmul(dz, weight) : nil,  // [N,M] x [M,K]
+            wants[1] ? product(Factor(dz, transposed: true), Factor(x()), .float32) : nil,  // [M,N] x [N,K]
+            wants[2] ? columnSums(dz, .float32) : nil,
+            dy,
+        ]
     }
 }
 
@@ -101,13 +93,20 @@ package func feedForward(
     return y.recorded(from: parents) {
         [x = x.kept, first = expand.weight.detached, second = contract.weight.detached] dy in
         let dz = preactivation.empty(like: preactivation)
+        let dFirstBias = wants[2] ? device.empty([dz.columns]) : nil
         device.run(
             .product(
                 .init(
-                    a: Factor(dy), b: Factor(second), c: dz, epilogue: Epilogue(slope: (activation, preactivation)))))
+                    a: Factor(dy), b: Factor(second), c: dz,
+                    epilogue: Epilogue(slope: (activation, preactivation), sums: dFirstBias))))
         let hidden = preactivation  // as the product has left it
-        let dx = wants[0] ? matmul(dz, first) : nil
-        return [dx] + parameterGradients(dz, x, (wants[1], wants[2]))
-            + parameterGradients(dy, { hidden }, (wants[3], wants[4])) + [dy]
+        return [
+            wants[0] ? matmul(dz, first) : nil,
+            wants[1] ? product(Factor(dz, transposed: true), Factor(x()), .float32) : nil,
+            dFirstBias,
+            wants[3] ? product(Factor(dy, transposed: true), Factor(hidden), .float32) : nil,  // [M,N] x [N,H]
+            wants[4] ? columnSums(dy, .float32) : nil,
+            dy,
+        ]
     }
 }

@@ -13,14 +13,14 @@ package func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float
     device.run(
         .layerNorm(
             .init(x: x, weight: weight, bias: bias, epsilon: epsilon, y: y, mean: mean, reciprocal: reciprocal)))
-    var result = y.recorded(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy in
+    var result = y.recordedAdding(from: [x, weight, bias]) { [x = x.detached, weight = weight.detached] dy, held in
         let dx = x.empty(x.shape)
         let (dWeight, dBias) = (device.empty(weight.shape), device.empty(weight.shape))
         device.run(
             .layerNormGradient(
                 .init(
-                    x: x, weight: weight, mean: mean, reciprocal: reciprocal, dy: dy, dx: dx, dWeight: dWeight,
-                    dBias: dBias)))
+                    x: x, weight: weight, mean: mean, reciprocal: reciprocal, dy: dy, addend: held, dx: dx,
+                    dWeight: dWeight, dBias: dBias)))
         return [dx, dWeight, dBias]
     }
     guard result.node != nil else { return result }
