@@ -48,7 +48,7 @@ int ccuda_open(int library, const char *path, char *why, int size) {
 #define ENTRY(name, symbol) {"cublasLt" symbol, &ccuda_blas.name}
         ENTRY(create, "Create"), ENTRY(version, "GetVersion"), ENTRY(make_product, "MatmulDescCreate"),
         ENTRY(set_product, "MatmulDescSetAttribute"), ENTRY(make_layout, "MatrixLayoutCreate"),
-        ENTRY(make_preference, "MatmulPreferenceCreate"), ENTRY(set_preference, "MatmulPreferenceSetAttribute"),
+        ENTRY(set_layout, "MatrixLayoutSetAttribute"), ENTRY(make_preference, "MatmulPreferenceCreate"), ENTRY(set_preference, "MatmulPreferenceSetAttribute"),
         ENTRY(free_preference, "MatmulPreferenceDestroy"), ENTRY(choose, "MatmulAlgoGetHeuristic"), ENTRY(run, "Matmul"),
 #undef ENTRY
         {0, 0}};

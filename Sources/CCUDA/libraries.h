@@ -54,6 +54,7 @@ extern struct ccuda_blas {
     int (*make_product)(void **product, int compute, int scale);
     int (*set_product)(void *product, int attribute, const void *value, size_t bytes);
     int (*make_layout)(void **layout, int type, uint64_t rows, uint64_t columns, int64_t leading);
+    int (*set_layout)(void *layout, int attribute, const void *value, size_t bytes);
     int (*make_preference)(void **preference);
     int (*set_preference)(void *preference, int attribute, const void *value, size_t bytes);
     int (*free_preference)(void *preference);

@@ -4,7 +4,7 @@
 
 // cublasLt.h's and library_types.h's values
 enum {
-    type_float32 = 0, type_bfloat16 = 14, compute_float32 = 68, compute_tf32 = 77, operation_transposed = 1,
+    layout_rows = 2, layout_columns = 3, layout_leading = 4, type_float32 = 0, type_bfloat16 = 14, compute_float32 = 68, compute_tf32 = 77, operation_transposed = 1,
     product_transpose_a = 3, product_transpose_b = 4, product_epilogue = 7, product_bias = 8, epilogue_bias = 4,
     prefer_workspace = 1, prefer_reductions = 3, prefer_alignment_a = 5, reductions_apart = 2 | 4
 };
@@ -12,7 +12,6 @@ enum {
 struct ccuda_plan {
     void *product, *a, *b, *c;
     algorithm algorithm;
-    int has_bias, adds;
 };
 
 static void *handle;
@@ -25,7 +24,20 @@ size_t ccuda_blas_version(void) { return ccuda_blas.version(); }
         if (status) return status;     \
     } while (0)
 
+static int set_shape(void *layout, uint64_t rows, uint64_t columns) {
+    int64_t leading = rows;
+    TRY(ccuda_blas.set_layout(layout, layout_rows, &rows, sizeof rows));
+    TRY(ccuda_blas.set_layout(layout, layout_columns, &columns, sizeof columns));
+    return ccuda_blas.set_layout(layout, layout_leading, &leading, sizeof leading);
+}
+
 // cuBLASLt is column-major: c^T [n,m] = b^T a^T, so our b is its first operand.
+static int set_shapes(const ccuda_plan *plan, const ccuda_product *p) {
+    TRY(set_shape(plan->b, p->transposed_b ? p->k : p->n, p->transposed_b ? p->n : p->k));
+    TRY(set_shape(plan->a, p->transposed_a ? p->m : p->k, p->transposed_a ? p->k : p->m));
+    return set_shape(plan->c, p->n, p->m);
+}
+
 int ccuda_plan_product(const ccuda_product *p, size_t workspace, ccuda_plan **made) {
     if (!handle) TRY(ccuda_blas.create(&handle));
     ccuda_plan *plan = calloc(1, sizeof *plan);
@@ -36,11 +48,10 @@ int ccuda_plan_product(const ccuda_product *p, size_t workspace, ccuda_plan **ma
     if (p->transposed_b) TRY(ccuda_blas.set_product(plan->product, product_transpose_a, &turn, sizeof turn));
     if (p->transposed_a) TRY(ccuda_blas.set_product(plan->product, product_transpose_b, &turn, sizeof turn));
     if (p->bias) TRY(ccuda_blas.set_product(plan->product, product_epilogue, &epilogue, sizeof epilogue));
-    int rows_b = p->transposed_b ? p->k : p->n, columns_b = p->transposed_b ? p->n : p->k;
-    int rows_a = p->transposed_a ? p->m : p->k, columns_a = p->transposed_a ? p->k : p->m;
-    TRY(ccuda_blas.make_layout(&plan->b, operands, rows_b, columns_b, rows_b));
-    TRY(ccuda_blas.make_layout(&plan->a, operands, rows_a, columns_a, rows_a));
-    TRY(ccuda_blas.make_layout(&plan->c, result, p->n, p->m, p->n));
+    TRY(ccuda_blas.make_layout(&plan->b, operands, 1, 1, 1));
+    TRY(ccuda_blas.make_layout(&plan->a, operands, 1, 1, 1));
+    TRY(ccuda_blas.make_layout(&plan->c, result, 1, 1, 1));
+    TRY(set_shapes(plan, p));
     void *preference;
     uint32_t reductions = reductions_apart;  // sums in place would come in any order
     uint32_t aligned[] = {p->aligned_b, p->aligned_a, p->adds ? p->aligned_residual : p->aligned_c, p->aligned_c};
@@ -54,16 +65,18 @@ int ccuda_plan_product(const ccuda_product *p, size_t workspace, ccuda_plan **ma
     int status = ccuda_blas.choose(handle, plan->product, plan->b, plan->a, plan->c, plan->c, preference, 1, &best, &found);
     ccuda_blas.free_preference(preference);
     if (status || !found) return status ? status : 15;  // CUBLAS_STATUS_NOT_SUPPORTED
-    plan->algorithm = best.algorithm, plan->has_bias = p->bias, plan->adds = p->adds;
+    plan->algorithm = best.algorithm;
     *made = plan;
     return 0;
 }
 
-int ccuda_run_product(ccuda_plan *plan, ccuda_address a, ccuda_address b, ccuda_address bias, ccuda_address residual,
-                      ccuda_address c, ccuda_address workspace, size_t bytes, ccuda_stream stream) {
-    float alpha = 1, beta = plan->adds ? 1 : 0;
-    if (plan->has_bias) TRY(ccuda_blas.set_product(plan->product, product_bias, &bias, sizeof bias));
+int ccuda_run_product(ccuda_plan *plan, const ccuda_product *p, ccuda_address a, ccuda_address b, ccuda_address bias,
+                      ccuda_address residual, ccuda_address c, ccuda_address workspace, size_t bytes,
+                      ccuda_stream stream) {
+    float alpha = 1, beta = p->adds ? 1 : 0;
+    TRY(set_shapes(plan, p));
+    if (p->bias) TRY(ccuda_blas.set_product(plan->product, product_bias, &bias, sizeof bias));
     return ccuda_blas.run(handle, plan->product, &alpha, (void *)b, plan->b, (void *)a, plan->a, &beta,
-                          (void *)(plan->adds ? residual : c), plan->c, (void *)c, plan->c, &plan->algorithm,
+                          (void *)(p->adds ? residual : c), plan->c, (void *)c, plan->c, &plan->algorithm,
                           (void *)workspace, bytes, stream);
 }

@@ -149,21 +149,34 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
     package func product(_ product: ccuda_product, _ operands: ProductOperands) {
         lock.withLock { _ in
             guard found == nil else { return }
-            let key = ProductKey(product)
-            var plan = plans[key]
-            if plan == nil {
-                var product = product
-                let status = ccuda_plan_product(&product, workspace.bytes, &plan)
-                guard status == 0, plan != nil else {
-                    found = DeviceFailure("cuBLASLt has no way (status \(status)) for \(key)", keepsValues: false)
-                    return
-                }
-                plans[key] = plan
-            }
-            let status = ccuda_run_product(
-                plan, UInt64(operands.a), UInt64(operands.b), UInt64(operands.bias), UInt64(operands.residual),
-                UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
-            if status != 0 { found = DeviceFailure("cuBLASLt failed (status \(status)) at \(key)", keepsValues: false) }
+            do {
+                let status = try run(product, operands, plan(of: product.rounded))
+                if status == 0 { return }
+                // The algorithm of sizes near by may not do for these.
+                let own = try run(product, operands, plan(of: product))
+                if own != 0 { throw Failure(.machine, "cuBLASLt", "failed (status \(own)) at \(ProductKey(product))") }
+            } catch { found = DeviceFailure("\(error)", keepsValues: false) }
+        }
+    }
+
+    private func plan(of product: ccuda_product) throws -> OpaquePointer? {
+        let key = ProductKey(product)
+        if let known = plans[key] { return known }
+        var (product, plan): (ccuda_product, OpaquePointer?) = (product, nil)
+        let status = ccuda_plan_product(&product, workspace.bytes, &plan)
+        guard status == 0, plan != nil else {
+            throw Failure(.machine, "cuBLASLt", "has no way (status \(status)) for \(key)")
+        }
+        plans[key] = plan
+        return plan
+    }
+
+    /// - Returns: cuBLASLt's status
+    private func run(_ product: ccuda_product, _ operands: ProductOperands, _ plan: OpaquePointer?) -> Int32 {
+        withUnsafePointer(to: product) { product in
+            ccuda_run_product(
+                plan, product, UInt64(operands.a), UInt64(operands.b), UInt64(operands.bias),
+                UInt64(operands.residual), UInt64(operands.c), UInt64(workspace.address), workspace.bytes, work)
         }
     }
 
@@ -180,6 +193,18 @@ package final class CUDADriver: CUDABackend, @unchecked Sendable {
     }
 
     fileprivate func takeBack(_ event: ccuda_event) { lock.withLock { _ in marks.append(event) } }
+}
+
+extension ccuda_product {
+    /// Many rows, or many that are summed over (packed captions: another number every step), rounded up, so that few
+    /// algorithms are asked for and the same one is found whatever came before.
+    fileprivate var rounded: ccuda_product {
+        var rounded = self
+        let step: Int32 = 512
+        if m > 4 * step { rounded.m = (m + step - 1) / step * step }
+        if k > 4 * step { rounded.k = (k + step - 1) / step * step }
+        return rounded
+    }
 }
 
 /// A product's kind, by value.

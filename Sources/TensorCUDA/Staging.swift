@@ -45,7 +45,7 @@ struct Staging {
             if lane.bytes < count { try grow(&lane, to: capacity, isDirect: stream == nil) }
             try done(ccuda_wait_event(lane.hasLeft))
             guard let host = lane.host else { return 1 }
-            memcpy(host, source, count)
+            fill(host, source, count)
             if let stream {
                 try done(ccuda_wait_for(stream, lane.isTaken))
                 try done(ccuda_copy_in(lane.card, host, count, stream))
@@ -59,6 +59,17 @@ struct Staging {
             }
             return 0
         } catch let status as Status { return status.code } catch { return 1 }
+    }
+
+    /// By several cores where it is much: one does some 8 GB/s.
+    private static func fill(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
+        let (part, from, to) = (4 << 20, UInt(bitPattern: source), UInt(bitPattern: target))
+        DispatchQueue.concurrentPerform(iterations: (count + part - 1) / part) { index in
+            guard let to = UnsafeMutableRawPointer(bitPattern: to), let from = UnsafeRawPointer(bitPattern: from) else {
+                return
+            }
+            memcpy(to + index * part, from + index * part, min(part, count - index * part))
+        }
     }
 
     private static func grow(_ lane: inout Lane, to bytes: Int, isDirect: Bool) throws {

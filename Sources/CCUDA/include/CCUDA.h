@@ -75,9 +75,9 @@ typedef struct {
 typedef struct ccuda_plan ccuda_plan;
 
 size_t ccuda_blas_version(void);
-/// Asks for the algorithm; 0 and a plan, which is kept for ever.
+/// Asks for the algorithm of a product of these sizes, which does for others of its kind; 0 and a plan, kept for ever.
 int ccuda_plan_product(const ccuda_product *product, size_t workspace, ccuda_plan **plan);
-int ccuda_run_product(ccuda_plan *plan, ccuda_address a, ccuda_address b, ccuda_address bias, ccuda_address residual,
+int ccuda_run_product(ccuda_plan *plan, const ccuda_product *product, ccuda_address a, ccuda_address b, ccuda_address bias, ccuda_address residual,
                       ccuda_address c, ccuda_address workspace, size_t bytes, ccuda_stream stream);
 
 // ---- Kernel texts
