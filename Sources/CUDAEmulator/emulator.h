@@ -88,6 +88,8 @@ DEVICE u32 rounded_bf16(float x) {
 }
 DEVICE u32 pack_bf16(float low, float high) { return rounded_bf16(low) | rounded_bf16(high) << 16; }
 
+DEVICE float power2(float x) { return exp2f(x); }
+
 DEVICE void sync_block() { emulator::wait(emulator::blockBarrier()); }
 DEVICE void sync_warp() { emulator::wait(emulator::warp().barrier); }
 

@@ -201,12 +201,10 @@ DEVICE void add_products(float (&c)[tiles][4], const bf16 *own, const bf16 *othe
         }
     }
 }
-// c [16, padded] += w [16, 8 tiles], rounded to bf16, times the rows of `other`, of which those from `seen` on, to 16, weigh
-// nothing.
+// c [16, padded] += w [16, 8 tiles], rounded to bf16, times the rows of `other`.
 template <int padded, int tiles>
-DEVICE void add_weighted(float (&c)[padded / 8][4], const float (&w)[tiles][4], const bf16 *other, int seen) {
+DEVICE void add_weighted(float (&c)[padded / 8][4], const float (&w)[tiles][4], const bf16 *other) {
     UNROLL for (int k = 0; k < tiles / 2; k++) {
-        if (k * 16 >= seen) continue;
         u32 a[4] = {
             pack_bf16(w[2 * k][0], w[2 * k][1]), pack_bf16(w[2 * k][2], w[2 * k][3]),
             pack_bf16(w[2 * k + 1][0], w[2 * k + 1][1]), pack_bf16(w[2 * k + 1][2], w[2 * k + 1][3])};
@@ -250,48 +248,58 @@ template <int padded> DEVICE void begin(Gathered<padded> &g, const Operands<bf16
             g.query[k][i] = r < qEnd && c < x.width ? *(const u32 *)(query + (u64)r * x.queryStride + c) : 0;
         }
 }
-// 64 keys from `first` on, which stand in shared memory with their values.
-template <int padded>
-DEVICE void gather(
+// 8 `tiles` keys from `first` on, which stand in shared memory with their values; isMasked: not every query sees all of them.
+template <int padded, int tiles, bool isMasked>
+DEVICE void gather_part(
     Gathered<padded> &g, const bf16 *keys, const bf16 *values, const Operands<bf16> &x, Bounds at, int first, int row) {
-    float score[8][4] = {}, scale = x.scale * bits_as_float(log2e_bits);
-    int lane = threadIdx.x & 31, pair = (lane & 3) * 2, shift = at.kFirst - at.qFirst, last = row - (lane >> 2) + 15;
-    // How many of these keys any of the warp's queries sees.
-    int seen = last - 15 >= at.qEnd ? 0 : x.causal ? min(at.kEnd, last + shift + 1) - first : at.kEnd - first;
-    if (seen <= 0) return;
+    float score[tiles][4] = {}, scale = x.scale * bits_as_float(log2e_bits);
+    int pair = (threadIdx.x & 3) * 2, shift = at.kFirst - at.qFirst;
     UNROLL for (int k = 0; k < padded / 16; k++)
-        UNROLL for (int n = 0; n < 8; n += 2) {
-            if (n * 8 >= seen) continue;
+        UNROLL for (int n = 0; n < tiles; n += 2) {
             u32 b[4];
             load_b<padded>(b, keys + n * 8 * Tile<padded>::stride + k * 16);
             mma(score[n], g.query[k], b[0], b[1]);
             mma(score[n + 1], g.query[k], b[2], b[3]);
         }
-    float newTop[2] = {g.top[0], g.top[1]}, keep[2], add[2] = {};
-    UNROLL for (int n = 0; n < 8; n++)
+    float newTop[2] = {-INFINITE, -INFINITE}, keep[2], base[2], add[2] = {};
+    UNROLL for (int n = 0; n < tiles; n++)
         UNROLL for (int i = 0; i < 4; i++) {
             int column = first + n * 8 + pair + (i & 1);
-            bool isSeen = column < at.kEnd && (!x.causal || column <= row + (i >> 1) * 8 + shift);
-            score[n][i] = isSeen ? score[n][i] * scale : -INFINITE;
+            if (isMasked && (column >= at.kEnd || (x.causal && column > row + (i >> 1) * 8 + shift)))
+                score[n][i] = -INFINITE;
             newTop[i >> 1] = fmaxf(newTop[i >> 1], score[n][i]);
         }
     UNROLL for (int h = 0; h < 2; h++) {
         newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 1));
-        newTop[h] = fmaxf(newTop[h], shuffle_xor(newTop[h], 2));
-        float base = newTop[h] == -INFINITE ? 0 : newTop[h];  // a row beyond the sequence
-        keep[h] = exp2f(g.top[h] - base);
+        newTop[h] = fmaxf(g.top[h], scale * fmaxf(newTop[h], shuffle_xor(newTop[h], 2)));
+        base[h] = newTop[h] == -INFINITE ? 0 : newTop[h];  // a row beyond the sequence
+        keep[h] = power2(g.top[h] - base[h]);
         g.top[h] = newTop[h];
-        newTop[h] = base;
     }
-    UNROLL for (int n = 0; n < 8; n++)
+    UNROLL for (int n = 0; n < tiles; n++)
         UNROLL for (int i = 0; i < 4; i++) {
-            score[n][i] = exp2f(score[n][i] - newTop[i >> 1]);
+            score[n][i] = power2(score[n][i] * scale - base[i >> 1]);
             add[i >> 1] += score[n][i];
         }
     UNROLL for (int h = 0; h < 2; h++) g.sum[h] = g.sum[h] * keep[h] + add[h];
     UNROLL for (int d = 0; d < padded / 8; d++)
         UNROLL for (int i = 0; i < 4; i++) g.out[d][i] *= keep[i >> 1];
-    add_weighted<padded, 8>(g.out, score, values, seen);
+    add_weighted<padded, tiles>(g.out, score, values);
+}
+// 64 keys from `first` on, or as many of them as any of the warp's queries sees, to 16.
+template <int padded>
+DEVICE void gather(
+    Gathered<padded> &g, const bf16 *keys, const bf16 *values, const Operands<bf16> &x, Bounds at, int first, int row) {
+    int shift = at.kFirst - at.qFirst, ownFirst = row - (threadIdx.x >> 2 & 7), seen = at.kEnd - first;
+    if (ownFirst >= at.qEnd) return;
+    if (x.causal) seen = min(seen, ownFirst + 16 + shift - first);
+    int whole = x.causal ? min(seen, ownFirst + 1 + shift - first) : seen, part = 0;
+    for (; part < 64 && part + 32 <= whole; part += 32)
+        gather_part<padded, 4, false>(
+            g, keys + part * Tile<padded>::stride, values + part * Tile<padded>::stride, x, at, first + part, row);
+    for (; part < 64 && part < seen; part += 16)
+        gather_part<padded, 2, true>(
+            g, keys + part * Tile<padded>::stride, values + part * Tile<padded>::stride, x, at, first + part, row);
 }
 template <int padded>
 DEVICE void finish(Gathered<padded> &g, bf16 *y, float *logSumExp, const Operands<bf16> &x, int head, int row, int qEnd) {
@@ -354,14 +362,14 @@ template <int padded> DEVICE void attention_whole(bf16 *y, float *logSumExp, Ope
 }
 
 // The gradients of a warp's 16 rows of one side over 32 rows of the other: of keys and values where ownsKeys, else of
-// queries. With p the weights, s = p (dy value - along) scale: dValue = p^T dy, dKey = s^T query; dQuery = s key. First and
+// queries. With p the weights, s = p (dy value - along): dValue = p^T dy, dKey = scale s^T query, dQuery = scale s key. First and
 // second are key and value, or query and dy; log-sum-exps and alongs of queries stand where theirs are.
 template <int padded, bool ownsKeys> struct Slopes {
     float first[padded / 8][4] = {}, second[ownsKeys ? padded / 8 : 1][4] = {};
 };
 struct Rows { const bf16 *first, *second; };
-template <int padded, bool ownsKeys>
-DEVICE void add_slopes(
+template <bool isMasked, int padded, bool ownsKeys>
+DEVICE void add_slopes_part(
     Slopes<padded, ownsKeys> &g, Rows own, Rows other, const float *logs, const float *alongs, const Operands<bf16> &x,
     Bounds at, int ownRow, int otherRow) {
     int lane = threadIdx.x & 31, pair = (lane & 3) * 2, row = ownRow + (lane >> 2), otherEnd = ownsKeys ? at.qEnd : at.kEnd;
@@ -371,21 +379,34 @@ DEVICE void add_slopes(
     UNROLL for (int n = 0; n < 4; n++)
         UNROLL for (int i = 0; i < 4; i++) {
             int h = i >> 1, column = n * 8 + pair + (i & 1), of = ownsKeys ? column : (lane >> 2) + h * 8;
-            int q = (ownsKeys ? otherRow + column : row + h * 8) - at.qFirst;
-            int k = (ownsKeys ? row + h * 8 : otherRow + column) - at.kFirst;
-            bool isSeen = otherRow + column < otherEnd && (!x.causal || k <= q);
-            p[n][i] = isSeen ? exp2f(p[n][i] * scale - logs[of]) : 0;
-            s[n][i] = p[n][i] * (s[n][i] - alongs[of]) * x.scale;
+            float weight = power2(p[n][i] * scale - logs[of]);
+            if (isMasked) {
+                int q = (ownsKeys ? otherRow + column : row + h * 8) - at.qFirst;
+                int k = (ownsKeys ? row + h * 8 : otherRow + column) - at.kFirst;
+                if (otherRow + column >= otherEnd || (x.causal && k > q)) weight = 0;
+            }
+            p[n][i] = weight;
+            s[n][i] = weight * (s[n][i] - alongs[of]);
         }
-    add_weighted<padded, 4>(g.first, s, other.first, 32);
-    if constexpr (ownsKeys) add_weighted<padded, 4>(g.second, p, other.second, 32);
+    add_weighted<padded, 4>(g.first, s, other.first);
+    if constexpr (ownsKeys) add_weighted<padded, 4>(g.second, p, other.second);
+}
+template <int padded, bool ownsKeys>
+DEVICE void add_slopes(
+    Slopes<padded, ownsKeys> &g, Rows own, Rows other, const float *logs, const float *alongs, const Operands<bf16> &x,
+    Bounds at, int ownRow, int otherRow) {
+    if (x.causal || otherRow + 32 > (ownsKeys ? at.qEnd : at.kEnd)) {
+        add_slopes_part<true>(g, own, other, logs, alongs, x, at, ownRow, otherRow);
+    } else {
+        add_slopes_part<false>(g, own, other, logs, alongs, x, at, ownRow, otherRow);
+    }
 }
 template <int padded, bool ownsKeys>
 DEVICE void store_slopes(
     const Slopes<padded, ownsKeys> &s, const Operands<bf16> &x, const Gradients<bf16> &g, int head, int ownRow, int end) {
     int row = ownRow + (threadIdx.x >> 2 & 7);
     bf16 *first = (ownsKeys ? g.dKey : g.dQuery) + head * x.width;
-    store<padded>(first, ownsKeys ? g.dKeyStride : g.dQueryStride, s.first, 1, 1, row, end, x.width);
+    store<padded>(first, ownsKeys ? g.dKeyStride : g.dQueryStride, s.first, x.scale, x.scale, row, end, x.width);
     if constexpr (ownsKeys) store<padded>(g.dValue + head * x.width, g.dValueStride, s.second, 1, 1, row, end, x.width);
 }
 // Of queries: base-2 log-sum-exps and alongs; a row beyond the sequence weighs nothing.
@@ -485,8 +506,8 @@ template <int padded> DEVICE void attention_gradient_whole(Operands<bf16> x, Gra
     }
 }
 
-// Of which threads a block has at most: what registers allow.
-#define MATRIX(padded, blocks, most)                                                                                   \
+// How many blocks fit a multiprocessor, and most threads of a block: what registers allow.
+#define MATRIX(padded, blocks, whole)                                                                                  \
     DENSE_KERNEL(128, blocks, attention_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                       \
         attention_tiled<padded>(y, logSumExp, x);                                                                      \
     }                                                                                                                  \
@@ -496,14 +517,20 @@ template <int padded> DEVICE void attention_gradient_whole(Operands<bf16> x, Gra
     DENSE_KERNEL(128, blocks, attention_key_gradient_##padded, Operands<bf16> x, Gradients<bf16> g) {                  \
         attention_gradient_tiled<padded, true>(x, g);                                                                  \
     }                                                                                                                  \
-    DENSE_KERNEL(most, 1, attention_whole_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                     \
+    DENSE_KERNEL(256, whole, attention_whole_##padded, bf16 *y, float *logSumExp, Operands<bf16> x) {                     \
         attention_whole<padded>(y, logSumExp, x);                                                                      \
-    }                                                                                                                  \
+    }
+#define WHOLE_GRADIENT(padded, most)                                                                                   \
     DENSE_KERNEL(most, 1, attention_gradient_whole_##padded, Operands<bf16> x, Gradients<bf16> g) {                    \
         attention_gradient_whole<padded>(x, g);                                                                        \
     }
-MATRIX(32, 3, 384)
-MATRIX(64, 3, 384)
-MATRIX(80, 2, 256)
-MATRIX(96, 2, 256)
-MATRIX(128, 2, 256)
+MATRIX(32, 2, 2)
+MATRIX(64, 2, 2)
+MATRIX(80, 2, 1)
+MATRIX(96, 2, 1)
+MATRIX(128, 2, 1)
+WHOLE_GRADIENT(32, 384)
+WHOLE_GRADIENT(64, 384)
+WHOLE_GRADIENT(80, 256)
+WHOLE_GRADIENT(96, 256)
+// Of 128 columns registers hold one side at a time.

@@ -75,7 +75,7 @@ extension CUDADevice {
             d_key_stride: Int32(call.dKey.tensor.columns), d_value_stride: Int32(call.dValue.tensor.columns))
         defer { withExtendedLifetime(along) {} }  // whatever is asked for before the launches
         let padded = path(x, [call.dQuery, call.dKey, call.dValue])
-        if let padded {
+        if let padded, padded < 128 {
             let rows = 32 * max(tiles(x.querySegments, 32), tiles(x.keySegments, 32))
             let whole = 8 * rows * (padded + 8) + 8 * rows
             if whole <= mostShared {

@@ -20,7 +20,7 @@ extension CUDADevice {
     func layerNormGradient(_ call: Kernel.LayerNormGradient) {
         let (rows, columns) = (call.x.rows, call.x.columns)
         let kind = eights([call.x, call.dx, call.dy, call.weight] + [call.addend].compactMap { $0 })
-        let count = max(1, min(660, (rows + 3) / 4))
+        let count = max(1, min(528, (rows + 3) / 4))
         let parts = scratch(count * 2 * columns)
         launch(
             "layernorm", "layer_norm_gradient_\(kind)_\(suffix(call.x))", grid: (count, 1, 1), threads: 128,

@@ -4,7 +4,7 @@ import TensorCore
 extension CUDADevice {
     /// How many rows each part of a sum over rows takes: fixed by the shape alone.
     func rowParts(_ rows: Int, columnBlocks: Int) -> (count: Int, each: Int) {
-        let wanted = max(1, min(rows / 32, 1056 / max(1, columnBlocks)))
+        let wanted = max(1, min(rows / 32, 4224 / max(1, columnBlocks)))
         let each = max(1, (rows + wanted - 1) / wanted)
         return (max(1, (rows + each - 1) / each), each)
     }
