@@ -78,7 +78,7 @@ let package = Package(
         .target(name: "CVersion", cSettings: [.define("DIPTYCH_COMMIT", to: "\"\(commit)\"")]),
         .target(name: "CKernels"),
         .target(name: "CMPI"),
-        .target(name: "CCUDA", cSettings: [.headerSearchPath("../CUDAKernels")]),
+        .target(name: "CCUDA"),
         .target(
             name: "CUDAEmulator",
             cxxSettings: [.headerSearchPath("."), .headerSearchPath("../CUDAKernels"), .unsafeFlags(["-O2"])]),

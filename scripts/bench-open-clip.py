@@ -1,5 +1,8 @@
-# open_clip's training step beside ours: pairs/s of the median of steps, eager or compiled, full-length random captions.
-import sys, time, torch, statistics as st
+# open_clip's training step: pairs/s of the median step on random images that lie on the card and full-length captions.
+#   bench-open-clip.py MODEL BATCH eager|compiled STEPS [ckpt] [wait]
+# ckpt: with gradient checkpointing; wait: after its warm-up, until /tmp/go-MODEL is there (compiling takes minutes).
+import os, statistics as st, sys, time
+import torch
 sys.path.insert(0, "/tmp/site")
 import open_clip
 from open_clip.loss import ClipLoss
@@ -28,6 +31,9 @@ t0 = time.time()
 try:
     for _ in range(3): l = step()
     torch.cuda.synchronize(); warm = time.time() - t0
+    if "wait" in sys.argv:
+        print("WARM", flush=True)
+        while not os.path.exists(f"/tmp/go-{name}"): time.sleep(0.2)
     times = []
     for _ in range(steps):
         t = time.time(); l = step(); torch.cuda.synchronize(); times.append(time.time() - t)

@@ -3,28 +3,51 @@
 #include "CCUDA.h"
 
 // The kernels' files as they stand, each with a zero at its end.
-#define TEXT(symbol, file)                                                                       \
-    __asm__(".section .rodata\n.global ccuda_text_" #symbol "\nccuda_text_" #symbol ":\n"        \
-            ".incbin \"" file "\"\n.byte 0\n.previous\n");                                       \
-    extern const char ccuda_text_##symbol[]
-TEXT(kernel, "kernel.h");
-TEXT(pointwise, "pointwise.cu");
-TEXT(reduce, "reduce.cu");
-TEXT(gather, "gather.cu");
-TEXT(layernorm, "layernorm.cu");
-TEXT(normalize, "normalize.cu");
-TEXT(images, "images.cu");
-TEXT(optimise, "optimise.cu");
-TEXT(contrastive, "contrastive.cu");
-TEXT(attention, "attention.cu");
+#pragma clang diagnostic ignored "-Wc23-extensions"
+static const char kernel_text[] = {
+#embed "../CUDAKernels/kernel.h"
+    , 0};
+static const char attention_text[] = {
+#embed "../CUDAKernels/attention.cu"
+    , 0};
+static const char contrastive_text[] = {
+#embed "../CUDAKernels/contrastive.cu"
+    , 0};
+static const char gather_text[] = {
+#embed "../CUDAKernels/gather.cu"
+    , 0};
+static const char images_text[] = {
+#embed "../CUDAKernels/images.cu"
+    , 0};
+static const char layernorm_text[] = {
+#embed "../CUDAKernels/layernorm.cu"
+    , 0};
+static const char normalize_text[] = {
+#embed "../CUDAKernels/normalize.cu"
+    , 0};
+static const char optimise_text[] = {
+#embed "../CUDAKernels/optimise.cu"
+    , 0};
+static const char pointwise_text[] = {
+#embed "../CUDAKernels/pointwise.cu"
+    , 0};
+static const char reduce_text[] = {
+#embed "../CUDAKernels/reduce.cu"
+    , 0};
 
 const char *ccuda_text(const char *name) {
     static const struct { const char *name, *text; } texts[] = {
-        {"kernel.h", ccuda_text_kernel}, {"pointwise.cu", ccuda_text_pointwise}, {"reduce.cu", ccuda_text_reduce},
-        {"gather.cu", ccuda_text_gather}, {"layernorm.cu", ccuda_text_layernorm},
-        {"normalize.cu", ccuda_text_normalize}, {"images.cu", ccuda_text_images},
-        {"optimise.cu", ccuda_text_optimise}, {"contrastive.cu", ccuda_text_contrastive},
-        {"attention.cu", ccuda_text_attention}};
+        {"kernel.h", kernel_text},
+        {"attention.cu", attention_text},
+        {"contrastive.cu", contrastive_text},
+        {"gather.cu", gather_text},
+        {"images.cu", images_text},
+        {"layernorm.cu", layernorm_text},
+        {"normalize.cu", normalize_text},
+        {"optimise.cu", optimise_text},
+        {"pointwise.cu", pointwise_text},
+        {"reduce.cu", reduce_text},
+    };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!strcmp(name, texts[i].name)) return texts[i].text;
     return 0;

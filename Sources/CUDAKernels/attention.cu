@@ -473,7 +473,7 @@ template <int padded> DEVICE void attention_gradient_whole(Operands<bf16> x, Gra
     Bounds b = bounds(x.queryOffsets, x.keyOffsets, at.sequence);
     bf16 *dys = queries + x.tiles * stride, *keys = dys + x.tiles * stride, *values = keys + x.tiles * stride;
     float *logs = (float *)(values + x.tiles * stride), *alongs = logs + x.tiles;
-    int head = at.head * x.width, warps = blockDim.x >> 5, warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    int head = at.head * x.width, warps = blockDim.x >> 5, warp = threadIdx.x >> 5;
     int qRows = (b.qEnd - b.qFirst + 31) / 32 * 32, kRows = (b.kEnd - b.kFirst + 31) / 32 * 32;
     fetch<padded>(queries, qRows, x.query + head, x.queryStride, b.qFirst, b.qEnd, x.width);
     fetch<padded>(dys, qRows, g.dy + head, x.heads * x.width, b.qFirst, b.qEnd, x.width);

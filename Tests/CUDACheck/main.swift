@@ -1,6 +1,5 @@
 import Foundation
 import Support
-import TensorCPU
 import TensorCUDA
 import TensorCore
 import TestKit
@@ -58,17 +57,13 @@ struct CUDACheck {
     mutating func checkSteps() throws {
         guard !isSmall else { return }
         for model in TenSteps.all {
-            let cpu = try model.run(on: CPUDevice())
             for precision in [Precision.fp32, .bf16] {
                 let runs = try (0..<2).map { _ in try model.run(on: device(precision), as: precision.element) }
                 try expect(
                     runs[0].losses == runs[1].losses && runs[0].weights == runs[1].weights,
                     "\(model): \(precision.rawValue), the same bits twice")
-                let limit = try model.limit(precision, from: cpu)
-                let far = TenSteps.difference(cpu, runs[0])
-                try expect(
-                    far < limit,
-                    "\(model): ten steps in \(precision.rawValue), losses \(far) from the CPU's, at most \(limit)")
+                let (isClose, distance) = try model.isClose(runs[0], precision)
+                try expect(isClose, "\(model): ten steps in \(precision.rawValue), losses \(distance) off")
             }
         }
     }
