@@ -95,6 +95,11 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(name: "search", dependencies: ["Diptych"], path: "Examples/Search", swiftSettings: settings),
         .executableTarget(name: "fuzz", dependencies: everyModule, path: "Tests/Fuzz/Driver", swiftSettings: settings),
+        .target(
+            name: "PlantedKernels", dependencies: ["CUDAEmulator"], path: "Tests/PlantedKernels",
+            cxxSettings: [
+                .headerSearchPath("../../Sources/CUDAEmulator"), .headerSearchPath("../../Sources/CUDAKernels"),
+            ]),
         .executableTarget(
             name: "cuda-check", dependencies: everyModule + ["TestKit"], path: "Tests/CUDACheck",
             swiftSettings: settings),
@@ -112,7 +117,8 @@ let package = Package(
         ]
         .map {
             .testTarget(
-                name: $0, dependencies: everyModule + ["TestKit", "CUDAEmulator", "CCUDA"], swiftSettings: settings)
+                name: $0, dependencies: everyModule + ["TestKit", "CUDAEmulator", "CCUDA", "PlantedKernels"],
+                swiftSettings: settings)
         } + modules.map { .target(name: $0.name, dependencies: $0.imports, swiftSettings: settings) },
     cxxLanguageStandard: .cxx17
 )

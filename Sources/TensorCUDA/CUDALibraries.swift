@@ -25,31 +25,37 @@ enum CUDALibraries {
     /// - Throws: `Failure(.machine)` naming what is missing and how to get it
     static func open() throws {
         try open(
-            0, ["libcuda.so.1"], "NVIDIA's driver",
+            driver, ["libcuda.so.1"], "NVIDIA's driver",
             remedy:
                 "It comes with the driver of the card (580 or later for CUDA 13); without a card train with --device cpu"
         )
         try open(
-            1, ["libcublasLt.so.13", "libcublasLt.so.12"], "cuBLASLt",
+            blas, ["libcublasLt.so.13", "libcublasLt.so.12"], "cuBLASLt",
             remedy:
                 "Install CUDA's libcublas, or pip install nvidia-cublas, and name its folder in DIPTYCH_CUDA_LIBRARIES")
-        let compiler = try open(
-            2, ["libnvrtc.so.13", "libnvrtc.so.12"], "NVRTC",
-            remedy:
-                "Install CUDA's nvrtc, or pip install nvidia-cuda-nvrtc, and name its folder in DIPTYCH_CUDA_LIBRARIES")
-        _ = compiler
+        try openCompiler()
     }
 
-    @discardableResult
-    private static func open(_ library: Int32, _ names: [String], _ what: String, remedy: String) throws -> String {
+    /// NVRTC alone, which needs no card.
+    static func openCompiler() throws {
+        try open(
+            compiler, ["libnvrtc.so.13", "libnvrtc.so.12"], "NVRTC",
+            remedy:
+                "Install CUDA's nvrtc, or pip install nvidia-cuda-nvrtc, and name its folder in DIPTYCH_CUDA_LIBRARIES")
+    }
+
+    /// As ccuda_open counts them.
+    private static let (driver, blas, compiler, builtins): (Int32, Int32, Int32, Int32) = (0, 1, 2, 3)
+
+    private static func open(_ library: Int32, _ names: [String], _ what: String, remedy: String) throws {
         var reasons: [String] = []
         var why = [CChar](repeating: 0, count: 512)
         for folder in [nil] + folders.map(Optional.some) {
             for name in names {
                 let path = folder.map { "\($0)/\(name)" } ?? name
-                if library == 2 { openBuiltins(beside: folder) }
+                if library == compiler { openBuiltins(beside: folder) }
                 let status = ccuda_open(library, path, &why, Int32(why.count))
-                if status == 0 { return path }
+                if status == 0 { return }
                 let reason = String(decoding: why.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
                 // Of a file that is there the reason matters; of the others that they are not.
                 if status == 2 || folder.map({ Files.exists("\($0)/\(name)") }) ?? false { reasons.append(reason) }
@@ -64,7 +70,7 @@ enum CUDALibraries {
         guard let folder, let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else { return }
         var why = [CChar](repeating: 0, count: 512)
         for name in names.sorted() where name.hasPrefix("libnvrtc-builtins.so.") {
-            _ = ccuda_open(3, "\(folder)/\(name)", &why, Int32(why.count))
+            _ = ccuda_open(builtins, "\(folder)/\(name)", &why, Int32(why.count))
         }
     }
 }

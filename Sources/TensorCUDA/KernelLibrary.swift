@@ -21,6 +21,13 @@ final class KernelLibrary: @unchecked Sendable {
             throw Failure(.machine, "libnvrtc.so", "does not tell its version")
         }
         compiler = "\(major).\(minor)"
+        guard facts.driver / 1000 >= major else {
+            throw Failure(
+                .machine, "libcuda.so.1",
+                "is of CUDA \(facts.driver / 1000).\(facts.driver % 1000 / 10), and NVRTC of \(compiler)",
+                remedy:
+                    "Update the driver, or install nvidia-cuda-nvrtc-cu12 and nvidia-cublas-cu12 in place of NVRTC's")
+        }
     }
 
     /// - Parameter file: of Sources/CUDAKernels, without its suffix

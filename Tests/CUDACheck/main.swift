@@ -5,7 +5,8 @@ import TensorCore
 import TestKit
 
 // What a GPU must show before anything is timed on it: every operation beside the reference, ten steps beside the CPU, and
-// the same bits twice. `--emulated` runs the same on the emulator. Ends with 1 where anything failed.
+// the same bits twice. `--emulated` runs the same on the emulator; `--kernels sm_80 ...` only compiles all kernels, which
+// needs NVRTC and no card. Ends with 1 where anything failed.
 
 struct CUDACheck {
     private let isEmulated: Bool
@@ -69,8 +70,31 @@ struct CUDACheck {
     }
 }
 
+/// Every kernel for each architecture: none may keep values in memory for want of registers.
+func checkKernels(_ architectures: ArraySlice<String>) throws -> Bool {
+    var isSound = true
+    for architecture in architectures {
+        var all: [KernelReport] = []
+        for file in KernelReport.files {
+            for kernel in try KernelReport.compile(file, for: architecture) {
+                all.append(kernel)
+                guard kernel.spills > 0 else { continue }
+                isSound = false
+                try Console.answer("FAIL  \(architecture): \(kernel.name) spills \(kernel.spills) bytes")
+            }
+        }
+        let most = all.max { $0.registers < $1.registers }
+        try Console.answer(
+            "\(architecture): \(all.count) kernels, most registers \(most?.registers ?? 0) (\(most?.name ?? "none"))")
+    }
+    return isSound
+}
+
 do {
     let start = Machine.now()
+    if let place = CommandLine.arguments.firstIndex(of: "--kernels") {
+        exit(try checkKernels(CommandLine.arguments[(place + 1)...]) ? 0 : 1)
+    }
     var check = CUDACheck(CommandLine.arguments)
     try check.tellFacts()
     try check.checkOperations()
