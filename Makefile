@@ -21,6 +21,16 @@ mpi:
 ranks: build mpi
 	scripts/check-ranks
 
+# Every CUDA kernel for four architectures, by NVRTC, without a GPU.
+.PHONY: kernels cuda-check
+kernels: build
+	scripts/check-kernels
+
+# On a machine with an NVIDIA GPU: every operation, ten steps, the sanitizer, bench (docs/cuda.md).
+cuda-check: setup
+	scripts/cuda-check .build/cuda-check
+	sh .build/cuda-check/run.sh .build/cuda-check/logs
+
 demo: build
 	@scripts/demo
 

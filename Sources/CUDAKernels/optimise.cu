@@ -16,7 +16,7 @@ KERNEL(32, adamw_norm, double *norm, float *verdict, const double *squares, int 
 
 struct Update { float *parameter; const float *gradient; float *mean, *square; u64 count, firstChunk; u64 decays; };
 struct Hyper { float decay, beta1, rest1, beta2, rest2, rate, correction, epsilon; };
-KERNEL(256, adamw, const Update *table, int updates, const float *verdict, Hyper h) {
+DENSE_KERNEL(256, 2, adamw, const Update *table, int updates, const float *verdict, Hyper h) {
     if (verdict[1] == 0) return;
     float factor = verdict[0];
     int low = 0, high = updates - 1;

@@ -42,12 +42,14 @@ struct DryRun {
         try answer("first batch  \(path)")
     }
 
-    /// 16 bytes a parameter, and what the backward pass keeps of one chunk.
+    /// 16 bytes a parameter, its copy that towers compute with, and what the backward pass keeps of one chunk.
     private var memoryEstimate: Int {
         let text = setup.blueprint.text
         let pairs = min(recipe.chunk ?? recipe.batch, recipe.batch)
         let image = setup.blueprint.vision.keptValues(recomputes: recipe.model.recomputes)
         let caption = text.blocks.keptValues(tokens: text.contextLength, recomputes: recipe.model.recomputes)
-        return parameters * 16 + pairs * (image + caption) * 4
+        let element = recipe.precision.element
+        let copy = element == .float32 ? 0 : element.bytes
+        return parameters * (16 + copy) + pairs * (image + caption) * element.bytes
     }
 }

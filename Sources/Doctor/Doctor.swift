@@ -84,9 +84,7 @@ package struct Doctor: Sendable {
         }
         for model in folders(in: "models") { cases.append(("models/" + model, { try modelCase(model) })) }
         add("losses/single", if: "losses/single.json", lossCases)
-        add("losses/three_ranks", if: "losses/three_ranks.json") {
-            [StageResult("three ranks", .notRun(reason: "several processes are not built yet"))]
-        }
+        add("losses/three_ranks", if: "losses/three_ranks.json", rankLossCases)
         add("optimizer/adamw", if: "optimizer/adamw.json", optimizerCases)
         add("schedule", if: "schedule/schedules.json", scheduleCases)
         add("train_loop", if: "train_loop/config.json", trainLoopCases)

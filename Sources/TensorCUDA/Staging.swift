@@ -5,7 +5,7 @@ import Foundation
 /// stream of its own into a place beside, so that it travels while the card still computes, and is moved when its turn
 /// comes.
 struct Staging {
-    private struct Lane {
+    private final class Lane {
         var host: UnsafeMutableRawPointer?
         var card: ccuda_address = 0
         var bytes = 0
@@ -16,8 +16,8 @@ struct Staging {
 
     private let work: ccuda_stream
     private let copies: ccuda_stream
-    private var large = [Lane(), Lane()]
-    private var small = (0..<16).map { _ in Lane() }
+    private let large = [Lane(), Lane()]
+    private let small = (0..<16).map { _ in Lane() }
     private var (nextLarge, nextSmall) = (0, 0)
     private static let smallest = 1 << 20
 
@@ -25,54 +25,54 @@ struct Staging {
 
     /// - Returns: the driver's status
     mutating func upload(_ bytes: UnsafeRawBufferPointer, to address: UInt) -> Int32 {
-        guard let source = bytes.baseAddress, bytes.count > 0 else { return 0 }
-        if bytes.count <= Self.smallest {
-            nextSmall = (nextSmall + 1) % small.count
-            return Self.send(source, bytes.count, &small[nextSmall], Self.smallest, to: address, work, via: nil)
-        }
-        nextLarge = (nextLarge + 1) % large.count
-        return Self.send(source, bytes.count, &large[nextLarge], bytes.count, to: address, work, via: copies)
-    }
-
-    /// - Parameters:
-    ///   - capacity: bytes that the lane gets where it has fewer than `count`
-    ///   - stream: what it travels on; nil: on the work's own, straight
-    private static func send(
-        _ source: UnsafeRawPointer, _ count: Int, _ lane: inout Lane, _ capacity: Int, to address: UInt,
-        _ work: ccuda_stream, via stream: ccuda_stream?
-    ) -> Int32 {
+        guard bytes.count > 0 else { return 0 }
         do {
-            if lane.bytes < count { try grow(&lane, to: capacity, isDirect: stream == nil) }
-            try done(ccuda_wait_event(lane.hasLeft))
-            guard let host = lane.host else { return 1 }
-            fill(host, source, count)
-            if let stream {
-                try done(ccuda_wait_for(stream, lane.isTaken))
-                try done(ccuda_copy_in(lane.card, host, count, stream))
-                try done(ccuda_record(lane.hasLeft, stream))
-                try done(ccuda_wait_for(work, lane.hasLeft))
-                try done(ccuda_copy(UInt64(address), lane.card, count, work))
-                try done(ccuda_record(lane.isTaken, work))
+            if bytes.count <= Self.smallest {
+                nextSmall = (nextSmall + 1) % small.count
+                try sendStraight(bytes, small[nextSmall], to: address)
             } else {
-                try done(ccuda_copy_in(UInt64(address), host, count, work))
-                try done(ccuda_record(lane.hasLeft, work))
+                nextLarge = (nextLarge + 1) % large.count
+                try sendBeside(bytes, large[nextLarge], to: address)
             }
             return 0
         } catch let status as Status { return status.code } catch { return 1 }
     }
 
+    /// On the work's own stream.
+    private func sendStraight(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, to address: UInt) throws {
+        if lane.bytes < bytes.count { try grow(lane, to: Self.smallest, isDirect: true) }
+        let host = try fill(lane, bytes)
+        try done(ccuda_copy_in(UInt64(address), host, bytes.count, work))
+        try done(ccuda_record(lane.hasLeft, work))
+    }
+
+    private func sendBeside(_ bytes: UnsafeRawBufferPointer, _ lane: Lane, to address: UInt) throws {
+        if lane.bytes < bytes.count { try grow(lane, to: bytes.count, isDirect: false) }
+        let host = try fill(lane, bytes)
+        try done(ccuda_wait_for(copies, lane.isTaken))
+        try done(ccuda_copy_in(lane.card, host, bytes.count, copies))
+        try done(ccuda_record(lane.hasLeft, copies))
+        try done(ccuda_wait_for(work, lane.hasLeft))
+        try done(ccuda_copy(UInt64(address), lane.card, bytes.count, work))
+        try done(ccuda_record(lane.isTaken, work))
+    }
+
     /// By several cores where it is much: one does some 8 GB/s.
-    private static func fill(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, _ count: Int) {
-        let (part, from, to) = (4 << 20, UInt(bitPattern: source), UInt(bitPattern: target))
+    private func fill(_ lane: Lane, _ bytes: UnsafeRawBufferPointer) throws -> UnsafeMutableRawPointer {
+        try done(ccuda_wait_event(lane.hasLeft))
+        guard let host = lane.host, let source = bytes.baseAddress else { throw Status(code: 1) }
+        let (part, count) = (4 << 20, bytes.count)
+        let (from, to) = (UInt(bitPattern: source), UInt(bitPattern: host))
         DispatchQueue.concurrentPerform(iterations: (count + part - 1) / part) { index in
             guard let to = UnsafeMutableRawPointer(bitPattern: to), let from = UnsafeRawPointer(bitPattern: from) else {
                 return
             }
             memcpy(to + index * part, from + index * part, min(part, count - index * part))
         }
+        return host
     }
 
-    private static func grow(_ lane: inout Lane, to bytes: Int, isDirect: Bool) throws {
+    private func grow(_ lane: Lane, to bytes: Int, isDirect: Bool) throws {
         if lane.hasLeft == nil {
             try done(ccuda_make_event(&lane.hasLeft, 0))
             try done(ccuda_make_event(&lane.isTaken, 0))
@@ -89,7 +89,7 @@ struct Staging {
 
     private struct Status: Error { let code: Int32 }
 
-    private static func done(_ status: Int32) throws {
+    private func done(_ status: Int32) throws {
         if status != 0 { throw Status(code: status) }
     }
 }

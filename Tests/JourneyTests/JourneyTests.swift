@@ -77,6 +77,11 @@ import Testing
                 try diptych(
                     "embed", "--model", folder + "/none", "--texts", tiny.recipe, "--out", folder + "/x.safetensors"))
             expect(64, "Error", try diptych("embed", "--nonsense"))
+            expect(64, "Error", try diptych("train", tiny.recipe, "--device", "gpu"))
+            expect(71, "cud", try diptych("train", tiny.recipe, "--run", folder + "/a", "--device", "cuda:1023"))
+            expect(
+                64, "the CPU computes in fp32 alone",
+                try diptych("train", tiny.recipe, "--run", folder + "/a", "--set", "precision=bf16"))
             try AtomicFile.write(try readFile(folder + "/train/scenes-0000.tar").prefix(5000), to: folder + "/cut.tar")
             expect(65, "the tar ends early", try diptych("data", "check", folder + "/cut.tar"))
         }
