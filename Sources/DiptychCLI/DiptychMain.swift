@@ -152,6 +152,9 @@ struct MachineOptions: ParsableArguments {
         }
     }
 
+    /// For what computes nothing.
+    func host() throws -> any Device { try cpu(Alone()) }
+
     private func cpu(_ group: any ProcessGroup) throws -> CPUDevice {
         guard CPUDevice.isUsable else {
             throw Failure(.machine, "libopenblas.so.0", "cannot be opened", remedy: "Run scripts/setup")

@@ -54,7 +54,7 @@ struct TrainCommand: SharedCommand {
         let group = try Ranks.join(patience: ranks.patience)
         if dryRun {
             guard group.size == 1 else { throw group.agreed(Failure(.usage, "--dry-run", "runs in one process")) }
-            return try DryRun(parsed, device: machine.device(parsed.precision)).show(
+            return try DryRun(parsed, device: machine.host()).show(
                 sheet: folder + ".first-batch.html")
         }
         let progress = TrainingProgress("train", batch: parsed.batch)
