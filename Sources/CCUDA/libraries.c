@@ -35,18 +35,18 @@ int ccuda_open(int library, const char *path, char *why, int size) {
         ENTRY(memory, "cuDeviceTotalMem_v2"), ENTRY(retain, "cuDevicePrimaryCtxRetain"),
         ENTRY(make_current, "cuCtxSetCurrent"), ENTRY(error_name, "cuGetErrorName"), ENTRY(error_text, "cuGetErrorString"),
         ENTRY(allocate, "cuMemAlloc_v2"), ENTRY(release, "cuMemFree_v2"), ENTRY(allocate_host, "cuMemAllocHost_v2"),
-        ENTRY(release_host, "cuMemFreeHost"), ENTRY(memory_info, "cuMemGetInfo_v2"),
+        ENTRY(release_host, "cuMemFreeHost"),
         ENTRY(copy_in, "cuMemcpyHtoDAsync_v2"), ENTRY(copy_out, "cuMemcpyDtoHAsync_v2"),
         ENTRY(copy, "cuMemcpyDtoDAsync_v2"), ENTRY(set, "cuMemsetD8Async"), ENTRY(make_stream, "cuStreamCreate"),
         ENTRY(wait_stream, "cuStreamSynchronize"), ENTRY(wait_for, "cuStreamWaitEvent"), ENTRY(make_event, "cuEventCreate"),
-        ENTRY(free_event, "cuEventDestroy_v2"), ENTRY(record, "cuEventRecord"), ENTRY(wait_event, "cuEventSynchronize"),
+        ENTRY(record, "cuEventRecord"), ENTRY(wait_event, "cuEventSynchronize"),
         ENTRY(elapsed, "cuEventElapsedTime"), ENTRY(load, "cuModuleLoadData"), ENTRY(find, "cuModuleGetFunction"),
         ENTRY(set_attribute, "cuFuncSetAttribute"), ENTRY(launch, "cuLaunchKernel"),
 #undef ENTRY
         {0, 0}};
     static const struct entry blas[] = {
 #define ENTRY(name, symbol) {"cublasLt" symbol, &ccuda_blas.name}
-        ENTRY(create, "Create"), ENTRY(version, "GetVersion"), ENTRY(make_product, "MatmulDescCreate"),
+        ENTRY(create, "Create"), ENTRY(make_product, "MatmulDescCreate"),
         ENTRY(set_product, "MatmulDescSetAttribute"), ENTRY(make_layout, "MatrixLayoutCreate"),
         ENTRY(set_layout, "MatrixLayoutSetAttribute"), ENTRY(make_preference, "MatmulPreferenceCreate"), ENTRY(set_preference, "MatmulPreferenceSetAttribute"),
         ENTRY(free_preference, "MatmulPreferenceDestroy"), ENTRY(choose, "MatmulAlgoGetHeuristic"), ENTRY(run, "Matmul"),

@@ -19,7 +19,6 @@ extern struct ccuda_driver {
     int (*release)(ccuda_address address);
     int (*allocate_host)(void **address, size_t bytes);
     int (*release_host)(void *address);
-    int (*memory_info)(size_t *free, size_t *total);
     int (*copy_in)(ccuda_address to, const void *from, size_t bytes, ccuda_stream stream);
     int (*copy_out)(void *to, ccuda_address from, size_t bytes, ccuda_stream stream);
     int (*copy)(ccuda_address to, ccuda_address from, size_t bytes, ccuda_stream stream);
@@ -28,7 +27,6 @@ extern struct ccuda_driver {
     int (*wait_stream)(ccuda_stream stream);
     int (*wait_for)(ccuda_stream stream, ccuda_event event, unsigned flags);
     int (*make_event)(ccuda_event *event, unsigned flags);
-    int (*free_event)(ccuda_event event);
     int (*record)(ccuda_event event, ccuda_stream stream);
     int (*wait_event)(ccuda_event event);
     int (*elapsed)(float *milliseconds, ccuda_event start, ccuda_event end);
@@ -50,7 +48,6 @@ typedef struct {
 
 extern struct ccuda_blas {
     int (*create)(void **handle);
-    size_t (*version)(void);
     int (*make_product)(void **product, int compute, int scale);
     int (*set_product)(void *product, int attribute, const void *value, size_t bytes);
     int (*make_layout)(void **layout, int type, uint64_t rows, uint64_t columns, int64_t leading);

@@ -16,8 +16,6 @@ struct ccuda_plan {
 
 static void *handle;
 
-size_t ccuda_blas_version(void) { return ccuda_blas.version(); }
-
 #define TRY(call)                      \
     do {                               \
         int status = (call);           \

@@ -49,7 +49,9 @@ package struct Step: Sendable {
     ///
     /// - Parameter loss: [], that they are of
     package mutating func apply(_ gradients: Gradients, loss: Tensor, rate: Double) -> StepResult {
+        let counted = optimizer.step
         let norms = optimizer.update(gradients, loss: loss, rate: rate, clip: settings.clip)
+        if loss.device.failure != nil { optimizer.step = counted }  // nothing was done
         task.constrain()
         return StepResult(loss: loss, norms, task.model)
     }

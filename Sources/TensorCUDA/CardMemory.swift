@@ -51,6 +51,8 @@ final class CardMemory: Sendable {
     /// Stands for memory that there was none of.
     private static let none: UInt = 1
 
+    static func isThere(_ address: UnsafeMutableRawPointer) -> Bool { UInt(bitPattern: address) != none }
+
     private func grow(_ state: inout State, for size: Int) -> UInt {
         let held = state.pieces.reduce(0) { $0 + $1.count }
         let ahead = max(size, min(Self.largest, max(Self.smallest, held / 4)))

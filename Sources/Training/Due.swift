@@ -1,3 +1,4 @@
+import Layers
 import Processes
 import Shards
 import Optimizers
@@ -39,7 +40,9 @@ extension Trainer {
     /// others know nothing of it; then the newest checkpoint stands.
     func withCheckpoint<Value>(_ body: () throws -> Value) throws -> Value {
         do { return try body() } catch {
-            let isThere = model.device.failure?.keepsValues ?? true
+            // A forward pass that came to no end has moved the running statistics.
+            let follows = model.state.contains { $0.role != .learned }
+            let isThere = model.device.failure.map { $0.keepsValues && !follows } ?? true
             if group.size == 1, isThere, state.step > 0, checkpointed != state.step {
                 do { try checkpoint() } catch let second {
                     try? tell(.note("the checkpoint of step \(state.step) failed: \(second)"))

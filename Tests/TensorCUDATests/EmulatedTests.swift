@@ -1,3 +1,6 @@
+import Optimizers
+import Layers
+import Learning
 import CUDAEmulator
 import Support
 import TensorCPU
@@ -49,5 +52,19 @@ import Testing
         #expect(device.failure == nil)
         #expect(large.slice(0..<1).scalar == 5)
         withExtendedLifetime(small) {}
+    }
+
+    @Test("A step that the card has no memory for changes no weight, counts no update and says nothing of its loss")
+    func stepWithoutMemory() throws {
+        let model = TenSteps.all[0]
+        let device = CUDADevice(EmulatedCUDA(limit: 64 << 20 | 4096))
+        var step = try model.start(on: device, as: .float32)
+        #expect(try step(model.batch(on: device, count: 6), rate: 1e-3).wait().isFinite)
+        let before = step.task.model.state.map { $0.value.floats }
+        let result = try step(model.batch(on: device, count: 600), rate: 1e-3)
+        #expect(device.failure?.keepsValues == true)
+        #expect(!result.wait().isFinite)
+        #expect(step.optimizer.step == 1)
+        #expect(step.task.model.state.map { $0.value.floats } == before)
     }
 }

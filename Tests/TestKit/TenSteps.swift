@@ -1,6 +1,6 @@
 import Encoders
 import Layers
-import Learning
+package import Learning
 import Objectives
 import Optimizers
 import Support
@@ -63,17 +63,20 @@ package struct TenSteps: Sendable, CustomStringConvertible {
     }
 
     package func run(on device: any Device, as element: Element = .float32, count: Int = 6) throws -> Result {
-        var settings = StepSettings(clip: 1)
-        settings.element = element
-        let model = try DualEncoder(
-            FreshParameters(on: device, seed: 1), Blueprint(blueprint, path: description))
-        var step = Step(.contrastive(model, objective), AdamW(.init()), settings)
+        var step = try start(on: device, as: element)
         let batch = batch(on: device, count: count)
         let losses = try (0..<10).map { _ in try step(batch, rate: 2e-5).wait().loss }
         return Result(losses: losses, weights: step.task.model.state.map { $0.value.floats })
     }
 
-    private func batch(on device: any Device, count: Int) -> PairBatch {
+    package func start(on device: any Device, as element: Element) throws -> Step {
+        var settings = StepSettings(clip: 1)
+        settings.element = element
+        let model = try DualEncoder(FreshParameters(on: device, seed: 1), Blueprint(blueprint, path: description))
+        return Step(.contrastive(model, objective), AdamW(.init()), settings)
+    }
+
+    package func batch(on device: any Device, count: Int) -> PairBatch {
         var stream = RandomStream(seed: 2, purpose: "batch")
         let pixels = (0..<count * 3072).map { _ in UInt8(stream.integer(below: 256)) }
         let table = (0..<768).map { Float($0 % 256) / 127.5 - 1 }

@@ -31,7 +31,6 @@ int ccuda_allocate(ccuda_address *address, size_t bytes);
 int ccuda_free(ccuda_address address);
 int ccuda_allocate_host(void **address, size_t bytes);
 int ccuda_free_host(void *address);
-int ccuda_free_memory(size_t *free, size_t *total);
 int ccuda_copy_in(ccuda_address to, const void *from, size_t bytes, ccuda_stream stream);
 int ccuda_copy_out(void *to, ccuda_address from, size_t bytes, ccuda_stream stream);
 int ccuda_copy(ccuda_address to, ccuda_address from, size_t bytes, ccuda_stream stream);
@@ -40,7 +39,6 @@ int ccuda_make_stream(ccuda_stream *stream);
 int ccuda_wait_stream(ccuda_stream stream);
 int ccuda_wait_for(ccuda_stream stream, ccuda_event event);
 int ccuda_make_event(ccuda_event *event, int times);
-int ccuda_free_event(ccuda_event event);
 int ccuda_record(ccuda_event event, ccuda_stream stream);
 int ccuda_wait_event(ccuda_event event);
 int ccuda_milliseconds(float *milliseconds, ccuda_event start, ccuda_event end);
@@ -74,7 +72,6 @@ typedef struct {
 
 typedef struct ccuda_plan ccuda_plan;
 
-size_t ccuda_blas_version(void);
 /// Asks for the algorithm of a product of these sizes, which does for others of its kind; 0 and a plan, kept for ever.
 int ccuda_plan_product(const ccuda_product *product, size_t workspace, ccuda_plan **plan);
 int ccuda_run_product(ccuda_plan *plan, const ccuda_product *product, ccuda_address a, ccuda_address b, ccuda_address bias, ccuda_address residual,
