@@ -81,7 +81,7 @@ let package = Package(
         .target(name: "CCUDA"),
         .target(
             name: "CUDAEmulator",
-            cxxSettings: [.headerSearchPath("."), .headerSearchPath("../CUDAKernels"), .unsafeFlags(["-O2"])]),
+            cxxSettings: [.headerSearchPath("."), .headerSearchPath("../CUDAKernels")]),
         .target(name: "CPixels"),
         .target(
             name: "CCodecs",
