@@ -20,18 +20,21 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
     ("Tokenization", ["StrictYAML", "Support", "CSentencePiece"]),
     ("Shards", ["Images", "Tokenization", "Support"]),
     ("Scenes", ["Shards", "Images", "Support"]),
-    ("Models", ["Encoders", "Layers", "Weights", "Images", "Tokenization", "TensorCore", "Support"]),
+    ("Models", ["Processes", "Encoders", "Layers", "Weights", "Images", "Tokenization", "TensorCore", "Support"]),
     ("Records", ["Support"]),
     ("Report", ["Records", "Support"]),
     (
         "Evaluation",
-        ["Models", "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support"]
+        [
+            "Processes", "Models", "Encoders", "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML",
+            "Records", "Support",
+        ]
     ),
     (
         "Experts",
         [
-            "Evaluation", "Models", "Encoders", "Layers", "Shards", "Tokenization", "Weights", "TensorCore",
-            "StrictYAML", "Records", "Support",
+            "Processes", "Evaluation", "Models", "Encoders", "Layers", "Shards", "Tokenization", "Weights",
+            "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
     (
@@ -41,7 +44,7 @@ let modules: [(name: String, imports: [Target.Dependency])] = [
             "Layers", "Shards", "Images", "Tokenization", "TensorCore", "StrictYAML", "Records", "Support",
         ]
     ),
-    ("Mixtures", ["Training", "Experts", "Shards", "TensorCore", "Support"]),
+    ("Mixtures", ["Processes", "Training", "Experts", "Shards", "TensorCore", "Support"]),
     (
         "Doctor",
         [

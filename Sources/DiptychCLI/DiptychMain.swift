@@ -133,7 +133,7 @@ struct MachineOptions: ParsableArguments {
     ///   - precision: what it computes with
     ///   - group: processes that share the machine
     /// - Throws: `Failure(.machine)` without OpenBLAS; for a GPU, without what it needs
-    func device(_ precision: Precision = .fp32, _ group: any ProcessGroup = Alone()) throws -> any Device {
+    func device(_ precision: Precision = .fp32, group: any ProcessGroup = Alone()) throws -> any Device {
         switch place {
         case .cpu:
             guard precision == .fp32 else {
@@ -145,7 +145,7 @@ struct MachineOptions: ParsableArguments {
         case .cuda(let index):
             guard group.size == 1 else {
                 throw Failure(
-                    .usage, "--device cuda", "one process trains on a GPU, and a launcher started \(group.size)",
+                    .usage, "--device cuda", "one process works on a GPU, and a launcher started \(group.size)",
                     remedy: "Start it without mpirun")
             }
             return CUDADevice(try CUDADriver(index: index), precision: precision)
@@ -162,7 +162,8 @@ struct MachineOptions: ParsableArguments {
         let wanted = threads ?? (group as? MPIGroup)?.threads.count ?? Machine.coreCount
         let device = CPUDevice(threads: wanted)
         if device.threadCount < wanted {
-            say("threads: the system gave \(device.threadCount) of \(wanted); results are the same, but later")
+            Console.tell(
+                "threads: the system gave \(device.threadCount) of \(wanted); results are the same, but later\n")
         }
         return device
     }

@@ -4,12 +4,13 @@ import Encoders
 import Evaluation
 import Experts
 import Foundation
+import Processes
 import Images
 import Shards
 import Support
 import Weights
 
-struct EmbedCommand: DiptychCommand {
+struct EmbedCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "embed", abstract: "Write the features of images and texts.",
         discussion: """
@@ -20,6 +21,7 @@ struct EmbedCommand: DiptychCommand {
               diptych embed --model runs/scenes/model --images photos --out photos.safetensors
               diptych embed --model runs/scenes/model --images photos --skip-bad --out photos.safetensors
               diptych embed --model runs/scenes/model --texts queries.txt --out queries.safetensors
+              mpirun -n 4 --bind-to none diptych embed --model runs/scenes/model --images photos --out photos.safetensors
               diptych embed --model all-MiniLM-L6-v2 --texts queries.txt --out sentences.safetensors
             """)
 
@@ -34,34 +36,37 @@ struct EmbedCommand: DiptychCommand {
         .rgbFirst
     @OptionGroup var ensemble: EnsembleArguments
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var ranks: RankOptions
 
     func validate() throws {
         if images == nil, texts == nil { throw ValidationError("Give --images, --texts or both.") }
     }
 
     func execute() throws {
-        if SentenceFolder.stands(at: model) { return try embedSentences() }
+        let group = try Ranks.join(patience: ranks.patience)
+        if SentenceFolder.stands(at: model) { return try embedSentences(over: group) }
         guard ensemble.topExperts == nil else {
             throw Failure(.usage, "--top-experts", "belongs to a task: features are all experts' side by side")
         }
-        let models = try Ensemble(model, ensemble.options, isRouted: false, on: machine.device())
+        let models = try Ensemble(model, ensemble.options, isRouted: false, on: machine.device(group: group))
         models.notes.forEach(say)
         var tensors: [FileTensor] = []
         var keys: [String]?
         if let images {
             let pictures = try PictureList(images, convert)
             pictures.notes.forEach(say)
-            let (rows, kept) = try features(of: pictures, models)
+            let (rows, kept) = try features(of: pictures, models, over: group)
             tensors.append(FileTensor("image_features", rows, shape: [kept.count, models.width]))
             keys = kept
         }
         if let texts {
             let lines = try TextLines.read(texts)
             let progress = ProgressLine("texts", total: lines.count * models.members.count)
-            let rows = try models.features(texts: lines) { progress.update($0) }
+            let rows = try models.features(texts: lines, over: group) { progress.update($0) }
             progress.finish()
             tensors.append(FileTensor("text_features", rows, shape: [lines.count, models.width]))
         }
+        guard group.isRoot else { return }
         try Safetensors.write(tensors, to: out)
         if let keys {
             let base = out.hasSuffix(".safetensors") ? String(out.dropLast(12)) : out
@@ -71,17 +76,19 @@ struct EmbedCommand: DiptychCommand {
     }
 
     /// Rows and keys of the same images.
-    private func features(of pictures: PictureList, _ models: Ensemble) throws -> (rows: [Float], keys: [String]) {
+    private func features(
+        of pictures: PictureList, _ models: Ensemble, over group: any ProcessGroup
+    ) throws -> (rows: [Float], keys: [String]) {
         let progress = ProgressLine("images", total: pictures.keys.count)
         var bad: [(index: Int, failure: Failure)] = []
         let rows = try models.features(
-            images: pictures.keys.count, progress: { progress.update($0) },
+            images: pictures.keys.count, over: group, progress: { progress.update($0) },
             skip: skipBad ? { bad.append(($0, $1)) } : nil
         ) { try pictures.load($0) }
         progress.finish()
         guard !bad.isEmpty else { return (rows, pictures.keys) }
         guard bad.count < pictures.keys.count else {
-            throw Failure(.badData, images ?? "", "none of the \(bad.count) images can be read: \(bad[0].failure)")
+            throw group.agreed(Failure(.badData, images ?? "", "none of the \(bad.count) images can be read: \(bad[0].failure)"))
         }
         for (_, failure) in bad { say("left out: \(failure)") }
         say("\(bad.count) of \(pictures.keys.count) images are left out, \(pictures.keys.count - bad.count) rows")
@@ -106,15 +113,16 @@ struct EmbedCommand: DiptychCommand {
     }
 
     /// A sentence encoder has texts only.
-    private func embedSentences() throws {
+    private func embedSentences(over group: any ProcessGroup) throws {
         guard images == nil, let texts else {
-            throw Failure(.usage, model, "is a sentence encoder: it embeds texts, not images")
+            throw group.agreed(Failure(.usage, model, "is a sentence encoder: it embeds texts, not images"))
         }
-        let embedder = try SentenceEmbedder(model, on: machine.device())
+        let embedder = try SentenceEmbedder(model, on: machine.device(group: group))
         let lines = try TextLines.read(texts)
         let progress = ProgressLine("texts", total: lines.count)
-        let features = try embedder.embed(lines) { progress.update($0) }
+        let features = try embedder.embed(lines, over: group) { progress.update($0) }
         progress.finish()
+        guard group.isRoot else { return }
         try Safetensors.write(
             [FileTensor("text_features", features, shape: [lines.count, embedder.width])], to: out)
         try answer(out)

@@ -3,6 +3,7 @@ import ArgumentParser
 import Evaluation
 import Experts
 import Foundation
+import Processes
 import Images
 import Support
 import Weights
@@ -28,6 +29,7 @@ struct EvalOptions: ParsableArguments {
     var features: String?
     @Flag(help: "Print the result as JSON on standard output.") var json = false
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var ranks: RankOptions
 
     func run(_ kind: any EvaluationTask.Type) throws {
         let task = try TaskFile.read(task)
@@ -36,10 +38,11 @@ struct EvalOptions: ParsableArguments {
                 .usage, self.task, "is a \(task.kind) task",
                 remedy: "Use eval \(task is ZeroShotRetrieval ? "retrieval" : "zeroshot")")
         }
-        let model = try Ensemble(model, ensemble.options, on: machine.device())
+        let group = try Ranks.join(patience: ranks.patience)
+        let model = try Ensemble(model, ensemble.options, on: machine.device(group: group))
         let evaluator = try Evaluator(task: task, data: data, images: images, conversion: convert, split: split)
         (model.notes + evaluator.set.notes).forEach(say)
-        let result = try evaluator.shown(model)
+        guard let result = try evaluator.shown(model, over: group) else { return }
         if let out { try AtomicFile.write(result.record.json.text(indent: 2) + "\n", to: out) }
         if let features {
             let (images, texts, width) = result.features
@@ -114,9 +117,11 @@ extension ImageConversion: ExpressibleByArgument {}
 
 extension Evaluator {
     /// Runs with progress lines.
-    func shown(_ model: Ensemble, audit: Bool = false, examples: Int = 0) throws -> EvaluationResult {
+    ///
+    /// - Returns: nil at all ranks but rank 0
+    func shown(_ model: Ensemble, over group: any ProcessGroup, audit: Bool = false) throws -> EvaluationResult? {
         var bars: [String: ProgressLine] = [:]
-        return try run(model, audit: audit, examples: examples) { what, done, total in
+        return try run(model, over: group, audit: audit) { what, done, total in
             let bar = bars[what] ?? ProgressLine(what, total: total)
             bars[what] = bar
             bar.update(done)
@@ -125,19 +130,20 @@ extension Evaluator {
     }
 }
 
-struct EvalZeroShot: DiptychCommand {
+struct EvalZeroShot: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "zeroshot", abstract: "Classify images by their similarity to class prompts.",
         discussion: """
             EXAMPLES
               diptych eval zeroshot --model runs/scenes/model --task Evals/tasks/scenes.yaml --data scenes/classes
               diptych eval zeroshot --model M --task Evals/tasks/imagenet1k.yaml --data imagenet/val --out result.json
+              mpirun -n 4 --bind-to none diptych eval zeroshot --model M --task Evals/tasks/imagenet1k.yaml --data imagenet/val
             """)
     @OptionGroup var options: EvalOptions
     func execute() throws { try options.run(ZeroShotClassification.self) }
 }
 
-struct EvalRetrieval: DiptychCommand {
+struct EvalRetrieval: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "retrieval", abstract: "Find images by caption and captions by image: R@1, R@5, R@10.",
         discussion: """

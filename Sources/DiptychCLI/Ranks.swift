@@ -17,6 +17,7 @@ enum Ranks {
                 "\(group.name(of: group.rank)): the launcher bound it to \(mpi.threads.count) cores, less than its share of the machine; mpirun --bind-to none gives it that"
             )
         }
+        Console.isMuted.store(!group.isRoot, ordering: .relaxed)
         return group
     }
 

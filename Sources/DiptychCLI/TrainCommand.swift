@@ -60,15 +60,13 @@ struct TrainCommand: SharedCommand {
         let progress = TrainingProgress("train", batch: parsed.batch)
         let trainer = try Trainer(
             parsed, run: RunPlace(folder, resume: resume, allowChanged: allowChanged),
-            on: machine.device(parsed.precision, group),
+            on: machine.device(parsed.precision, group: group),
             group: group,
             observer: progress)
-        if group.isRoot {
-            let ranks = group.size > 1 ? ", \(group.size) processes" : ""
-            say(
-                "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss\(ranks)"
-            )
-        }
+        let ranks = group.size > 1 ? ", \(group.size) processes" : ""
+        say(
+            "\(folder): \(trainer.model.parameterCount) parameters, \(trainer.steps) steps of \(parsed.batch) pairs, \(parsed.objective.rawValue) loss\(ranks)"
+        )
         Interruption.watch()
         try trainer.train(until: until)
         guard group.isRoot else { return }

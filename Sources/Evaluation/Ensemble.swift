@@ -2,6 +2,7 @@ import Tokenization
 import Encoders
 package import Models
 import Foundation
+package import Processes
 package import Images
 package import Support
 import TensorCore
@@ -118,20 +119,28 @@ package struct Ensemble: Sendable {
 
     /// [N, members x E] unit rows: the members' features side by side, each the same share of the length.
     ///
+    /// Over several ranks at rank 0, none at the others.
+    ///
     /// - Parameter skip: sees bad images, which then have no row; nil throws them
     package func features(
-        images count: Int, progress: (Int) -> Void, skip: ((Int, Failure) -> Void)? = nil,
-        _ load: @Sendable (Int) throws -> any Raster
+        images count: Int, over group: any ProcessGroup = Alone(), progress: (Int) -> Void,
+        skip: ((Int, Failure) -> Void)? = nil, _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [Float] {
-        let parts = try Model.encode(members, images: count, progress: progress, skip: skip, load)
+        let parts = try Model.encode(members, images: count, over: group, progress: progress, skip: skip, load)
+        guard group.isRoot else { return [] }
         return Self.joined(parts, count: parts[0].count / first.encoder.blueprint.embedWidth, weights: { _ in nil })
     }
 
+    /// Over several ranks at rank 0, none at the others.
+    ///
     /// - Parameter progress: sees the texts done by all members, out of members times texts
-    package func features(texts: [String], progress: (Int) -> Void = { _ in }) throws -> [Float] {
+    package func features(
+        texts: [String], over group: any ProcessGroup = Alone(), progress: (Int) -> Void = { _ in }
+    ) throws -> [Float] {
         let parts = try members.enumerated().map { index, member in
-            try member.encode(texts: texts) { progress(index * texts.count + $0) }
+            try member.encode(texts: texts, over: group) { progress(index * texts.count + $0) }
         }
+        guard group.isRoot else { return [] }
         return Self.joined(parts, count: texts.count, weights: { _ in nil })
     }
 

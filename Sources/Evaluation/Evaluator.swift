@@ -1,6 +1,7 @@
 import Tokenization
 import Encoders
 import Foundation
+package import Processes
 package import Images
 import Models
 package import Records
@@ -63,15 +64,19 @@ package struct Evaluator: Sendable {
         }.joined(separator: "\0")
     }
 
+    /// Collective over several ranks, which share the encoding out among them.
+    ///
     /// - Parameters:
     ///   - audit: what each expert alone, all alike and the best of them would have reached
     ///   - examples: how many samples to keep with the model's answers
     ///   - progress: sees what is being encoded, how many of how many
+    /// - Returns: nil at all ranks but rank 0
     package func run(
-        _ ensemble: Ensemble, audit: Bool = false, examples: Int = 0,
+        _ ensemble: Ensemble, over group: any ProcessGroup = Alone(), audit: Bool = false, examples: Int = 0,
         progress: (String, Int, Int) -> Void = { _, _, _ in }
-    ) throws -> EvaluationResult {
+    ) throws -> EvaluationResult? {
         let start = Machine.now()
+        try checkSame(over: group)
         let groups = task.texts(set)
         let isRouted = ensemble.members.count > 1
         let (route, routes) = isRouted ? try ensemble.routes(groups) : (.uniform([0]), [])
@@ -80,7 +85,7 @@ package struct Evaluator: Sendable {
         let used = ensemble.members.indices.filter { member in
             audit || ([route] + each).contains { $0.weights[member] > 0 }
         }
-        let table = try encode(ensemble, used, groups, progress)
+        guard let table = try encode(ensemble, used, groups, group, progress) else { return nil }
         let outcome = task.outcome(
             table, each.isEmpty ? .task(route.weights) : .captions(task: route.weights, each: each.map(\.weights)), set)
         var record = EvaluationRecord(
@@ -101,24 +106,34 @@ package struct Evaluator: Sendable {
             examples: try set.spread(examples).map { try task.example($0, outcome, set) })
     }
 
-    /// Every image and text once, by every member that counts.
+    /// - Throws: `Failure(.badData)` at a rank whose task or data are others than rank 0's
+    private func checkSame(over group: any ProcessGroup) throws {
+        guard group.size > 1, try group.texts(digest, "digests of the evaluation")[0] != digest else { return }
+        throw Failure(
+            .badData, task.name, "the task or the data here are not those of \(group.name(of: 0))",
+            remedy: "Give every machine the same files")
+    }
+
+    /// Every image and text once, by every member that counts; at rank 0.
     private func encode(
-        _ ensemble: Ensemble, _ used: [Int], _ groups: [[String]], _ progress: (String, Int, Int) -> Void
-    ) throws -> FeatureTable {
+        _ ensemble: Ensemble, _ used: [Int], _ groups: [[String]], _ group: any ProcessGroup,
+        _ progress: (String, Int, Int) -> Void
+    ) throws -> FeatureTable? {
         let (items, texts) = (set.items, groups.flatMap { $0 })
         let models = used.map { ensemble.members[$0] }
         let width = ensemble.first.encoder.blueprint.embedWidth
         var (images, encoded) = (ensemble.members.map { _ in [Float]() }, ensemble.members.map { _ in [Float]() })
-        let rows = try Model.encode(models, images: items.count, progress: { progress("images", $0, items.count) }) {
-            try items[$0].image()
-        }
+        let rows = try Model.encode(
+            models, images: items.count, over: group, progress: { progress("images", $0, items.count) }
+        ) { try items[$0].image() }
         for (member, rows) in zip(used, rows) { images[member] = rows }
         for (turn, member) in used.enumerated() {
-            let rows = try models[turn].encode(texts: texts) {
+            let rows = try models[turn].encode(texts: texts, over: group) {
                 progress("texts", turn * texts.count + $0, models.count * texts.count)
             }
-            encoded[member] = task.rows(rows, width: width)
+            if group.isRoot { encoded[member] = task.rows(rows, width: width) }
         }
+        guard group.isRoot else { return nil }
         return FeatureTable(
             images: images, texts: encoded, width: width, imageCount: items.count, textCount: groups.count,
             device: ensemble.first.encoder.device)

@@ -2,6 +2,7 @@ import Models
 import Encoders
 import Evaluation
 import Foundation
+package import Processes
 import Support
 package import TensorCore
 import Tokenization
@@ -80,19 +81,26 @@ package struct SentenceEmbedder: CaptionEmbedder {
     package var width: Int { card.width }
 
     package func embed(_ captions: [String], progress: (Int) -> Void) throws -> [Float] {
+        try embed(captions, over: Alone(), progress: progress)
+    }
+
+    /// The same shared out among ranks: at rank 0, none at the others.
+    package func embed(
+        _ captions: [String], over group: any ProcessGroup, progress: (Int) -> Void
+    ) throws -> [Float] {
         let limit = min(256, model.encoder.shape.positions)
+        let work = EncodeGrid(count: captions.count, batch: 256, group)
         var features: [Float] = []
-        features.reserveCapacity(captions.count * width)
-        for start in stride(from: 0, to: captions.count, by: 256) {
-            let part = captions[start..<min(captions.count, start + 256)]
-            let rows = model.encode(part.map { tokenizer.sequence($0, limit: limit) })
+        for range in work.ranges {
+            let rows = model.encode(captions[range].map { tokenizer.sequence($0, limit: limit) })
             if let place = rows.firstNonFinite {
-                throw Failure(.badData, card.path, "the row of text \(start + place / width + 1) is not finite")
+                throw Failure(
+                    .badData, card.path, "the row of text \(range.lowerBound + place / width + 1) is not finite")
             }
             features += rows
-            progress(min(captions.count, start + 256))
+            progress(work.done(after: range))
         }
-        return features
+        return try group.collected(features, "rows of the texts")
     }
 }
 

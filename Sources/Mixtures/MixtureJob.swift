@@ -1,6 +1,7 @@
 import StrictYAML
 package import Experts
 import Foundation
+package import Processes
 import Shards
 import Support
 package import TensorCore
@@ -152,29 +153,89 @@ package struct MixtureJob {
         }
     }
 
-    /// Trains the experts that are not trained yet, each from where it stopped.
+    /// Trains the experts that are not trained yet, each from where it stopped. Collective: the ranks are split into groups
+    /// that train an expert each, the longest first.
     ///
-    /// - Parameter only: this expert alone
-    package func train(only: Int? = nil) throws {
-        if ExpertsFolder.stands(at: folder) {
-            // Router and evaluations may change at any time.
-            try claim()
-            try ExpertsFolder(folder).write(router: recipe.router)
-        } else {
-            try plan()
-        }
+    /// - Parameters:
+    ///   - only: this expert alone
+    ///   - share: ranks of a group
+    /// - Throws: `Failure(.usage)` for several ranks without a plan, or that do not make whole groups
+    package func train(only: Int? = nil, over group: any ProcessGroup = Alone(), share: Int = 1) throws {
+        try group.agreeing { try prepareTraining(over: group, share: share) }
         let experts = try ExpertsFolder(folder).experts
         if let only, !experts.contains(where: { $0.index == only }) {
-            throw Failure(.usage, "--only \(only)", "the folder has experts \(experts.map(\.index))")
+            throw group.agreed(Failure(.usage, "--only \(only)", "the folder has experts \(experts.map(\.index))"))
         }
-        for expert in experts where !expert.isTrained && (only ?? expert.index) == expert.index {
-            let isBegun = Files.exists(expert.run + "/recipe.yaml")
-            let recipe = try Recipe(expert.recipe)
-            let trainer = try Trainer(
-                recipe, run: RunPlace(expert.run, resume: isBegun), on: device,
-                observer: observer.training(expert.index, batch: recipe.batch))
-            try trainer.train()
+        let waiting = experts.filter { !$0.isTrained && (only ?? $0.index) == $0.index }
+        let mine = group.size == 1 ? waiting : Self.deal(waiting, among: group.size / share)[group.rank / share]
+        // Nobody begins before all have seen what is left to do.
+        _ = try group.meet(0)
+        let first = group.rank / share * share
+        let own: any ProcessGroup =
+            group.size == 1 ? group : SubGroup(Array(first..<first + share), of: group)
+        var interruption: Failure?
+        for expert in mine where interruption == nil { interruption = try train(expert, over: own) }
+        guard group.size > 1 else {
+            if let interruption { throw interruption }
+            return try observer.result("experts: \(folder)")
+        }
+        guard try group.meet(interruption == nil ? 0 : 1).allSatisfy({ $0 == 0 }) else {
+            throw group.agreed(
+                Failure(
+                    .interrupted, folder, "interrupted; the checkpoints of the experts in training are written",
+                    remedy: "Go on with the same command"))
         }
         try observer.result("experts: \(folder)")
+    }
+
+    private func prepareTraining(over group: any ProcessGroup, share: Int) throws {
+        guard group.size % share == 0 else {
+            throw Failure(
+                .usage, "--ranks-per-expert \(share)", "\(group.size) processes are not whole groups of \(share)")
+        }
+        guard ExpertsFolder.stands(at: folder) else {
+            guard group.size == 1 else {
+                throw Failure(
+                    .usage, folder, "has no plan yet, which one process makes",
+                    remedy: "Make it first, without mpirun: diptych experts plan")
+            }
+            return try plan()
+        }
+        guard group.isRoot else { return }
+        // Router and evaluations may change at any time.
+        try claim()
+        try ExpertsFolder(folder).write(router: recipe.router)
+    }
+
+    /// Which experts each of some groups trains: the longest first, to whom has least to do.
+    static func deal(_ experts: [ExpertsFolder.Expert], among groups: Int) -> [[ExpertsFolder.Expert]] {
+        var dealt = [[ExpertsFolder.Expert]](repeating: [], count: groups)
+        var steps = [Int](repeating: 0, count: groups)
+        for expert in experts.sorted(by: { ($1.steps, $0.index) < ($0.steps, $1.index) }) {
+            guard let group = steps.indices.min(by: { (steps[$0], $0) < (steps[$1], $1) }) else { break }
+            dealt[group].append(expert)
+            steps[group] += expert.steps
+        }
+        return dealt
+    }
+
+    /// - Returns: why it stopped before its end
+    private func train(_ expert: ExpertsFolder.Expert, over group: any ProcessGroup) throws -> Failure? {
+        let isBegun = Files.exists(expert.run + "/recipe.yaml")
+        let recipe = try Recipe(expert.recipe)
+        do {
+            let trainer = try Trainer(
+                recipe, run: RunPlace(expert.run, resume: isBegun), on: device, group: group,
+                observer: observer.training(expert.index, batch: recipe.batch))
+            try trainer.train()
+        } catch let failure as Failure where failure.kind == .interrupted {
+            return failure
+        } catch let agreed as AgreedFailure {
+            if agreed.failure.kind == .interrupted { return agreed.failure }
+            // The other groups know nothing of it: one of this one ends them all.
+            if group.isRoot { throw agreed.failure }
+            throw agreed
+        }
+        return nil
     }
 }

@@ -1,6 +1,7 @@
 package import Encoders
 import Foundation
 package import Images
+package import Processes
 package import Support
 package import TensorCore
 package import Tokenization
@@ -61,25 +62,26 @@ package struct Model: Sendable {
     /// - Throws: `Failure` saying why the model's tokenizer is not known
     package var tokenizer: any Tokenizer { get throws { try found.get() } }
 
-    /// [N,E] unit rows, in the order of the texts.
+    /// [N,E] unit rows, in the order of the texts; over several ranks at rank 0, none at the others.
     ///
     /// - Throws: `Failure` when the tokenizer is not known, or naming the first text whose feature is not finite
-    package func encode(texts: [String], batch: Int = 256, progress: (Int) -> Void = { _ in }) throws -> [Float] {
+    package func encode(
+        texts: [String], over group: any ProcessGroup = Alone(), batch: Int = 256, progress: (Int) -> Void = { _ in }
+    ) throws -> [Float] {
         let tokenizer = try tokenizer
         let length = encoder.blueprint.text.contextLength
+        let work = EncodeGrid(count: texts.count, batch: batch, group)
         var features: [Float] = []
-        features.reserveCapacity(texts.count * encoder.blueprint.embedWidth)
-        for start in stride(from: 0, to: texts.count, by: batch) {
-            let part = texts[start..<min(texts.count, start + batch)]
+        for range in work.ranges {
             let ids = TokenBatch(
-                part.map { tokenizer.ids($0, contextLength: length) }, contextLength: length, padding: tokenizer.padding
-            )
+                texts[range].map { tokenizer.ids($0, contextLength: length) }, contextLength: length,
+                padding: tokenizer.padding)
             let rows = withoutTape { encoder.encode(texts: ids).floats }
-            if let row = badRow(of: rows) { throw notFinite("text \(start + row + 1)") }
+            if let row = badRow(of: rows) { throw notFinite("text \(range.lowerBound + row + 1)") }
             features += rows
-            progress(min(texts.count, start + batch))
+            progress(work.done(after: range))
         }
-        return features
+        return try group.collected(features, "features of the texts")
     }
 
     /// The first row that is not finite or, as of weights that are all zeros, no unit row.
@@ -107,60 +109,34 @@ package struct Model: Sendable {
         try Self.encode([self], images: count, batch: batch, progress: progress, load)[0]
     }
 
-    /// The same by several models of one preprocessing: images are decoded once.
+    /// The same by several models of one preprocessing: images are decoded once. Over several ranks rank 0 has all rows, the
+    /// others have none.
     ///
     /// - Parameter skip: sees images that `load` calls bad data, which then have no row; nil throws them
     package static func encode(
-        _ models: [Model], images count: Int, batch: Int = 64, progress: (Int) -> Void = { _ in },
-        skip: ((Int, Failure) -> Void)? = nil,
+        _ models: [Model], images count: Int, over group: any ProcessGroup = Alone(), batch: Int = 64,
+        progress: (Int) -> Void = { _ in }, skip: ((Int, Failure) -> Void)? = nil,
         _ load: @Sendable (Int) throws -> any Raster
     ) throws -> [[Float]] {
-        let preprocess = models[0].preprocess
-        let size = preprocess.height * preprocess.width * 3
         let device = models[0].encoder.device
-        let table = device.tensor(preprocess.table, shape: [3, 256])
+        let table = device.tensor(models[0].preprocess.table, shape: [3, 256])
+        let work = EncodeGrid(count: count, batch: batch, group)
         var features = [[Float]](repeating: [], count: models.count)
-        for index in models.indices {
-            features[index].reserveCapacity(count * models[index].encoder.blueprint.embedWidth)
-        }
-        for start in stride(from: 0, to: count, by: batch) {
-            let range = start..<min(count, start + batch)
-            let pixels = HostBytes(count: range.count * size)
-            var failures = [(any Error)?](repeating: nil, count: range.count)
-            failures.withUnsafeMutableBufferPointer { failures in
-                nonisolated(unsafe) let failures = failures.baseAddress
-                inParallel(range.count) { index in
-                    do {
-                        let image = preprocess.geometry(try load(start + index))
-                        pixels.part(index * size..<(index + 1) * size).copyBytes(from: image.pixels)
-                    } catch { failures?[index] = error }
-                }
-            }
-            var kept: [Int] = []
-            for (index, error) in failures.enumerated() {
-                guard let error else {
-                    kept.append(index)
-                    continue
-                }
-                guard let skip, let failure = error as? Failure, failure.kind == .badData else { throw error }
-                skip(start + index, failure)
-            }
-            if !kept.isEmpty {
-                for (place, index) in kept.enumerated() where place < index {
-                    pixels.part(place * size..<(place + 1) * size).copyMemory(
-                        from: UnsafeRawBufferPointer(pixels.part(index * size..<(index + 1) * size)))
-                }
-                let bytes = device.empty([kept.count, preprocess.height, preprocess.width, 3], .uint8)
-                device.upload(UnsafeRawBufferPointer(pixels.part(0..<kept.count * size)), into: bytes)
-                let input = normalizePixels(bytes, by: table)
+        var bad = BadImages()
+        for range in work.ranges {
+            let batch = try models[0].preprocess.decode(range, load, skipping: skip != nil)
+            bad.add(batch.bad)
+            if !batch.kept.isEmpty {
+                let input = normalizePixels(batch.pixels(on: device), by: table)
                 for (index, model) in models.enumerated() {
                     let rows = withoutTape { model.encoder.encode(images: input).floats }
-                    if let row = model.badRow(of: rows) { throw model.notFinite("image \(start + kept[row] + 1)") }
+                    if let row = model.badRow(of: rows) { throw model.notFinite("image \(batch.kept[row] + 1)") }
                     features[index] += rows
                 }
             }
-            progress(range.upperBound)
+            progress(work.done(after: range))
         }
-        return features
+        if let skip { for (index, failure) in try bad.shared(over: group) { skip(index, failure) } }
+        return try features.map { try group.collected($0, "features of the images") }
     }
 }

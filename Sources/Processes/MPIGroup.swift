@@ -114,6 +114,16 @@ package final class MPIGroup: ProcessGroup, @unchecked Sendable {
         }
     }
 
+    package func meet(_ mine: Double) throws -> [Double] {
+        let (bytes, all) = (HostBytes(count: 8), HostBytes(count: 8 * size))
+        bytes.copy([mine])
+        let (rank, size) = (rank, size)
+        try thread.run("others", hosts, anyTime: true) { requests in
+            try Self.gather(bytes, all, rank, size, &requests)
+        }.wait()
+        return all.array(of: Double.self)
+    }
+
     package func abort(_ code: Int32) -> Never { thread.abort(code) }
 
     package func finish() throws {

@@ -19,6 +19,8 @@ final class MPIThread: @unchecked Sendable {
     private struct Job {
         let what: String
         let hosts: [String]
+        /// Seconds that another rank may not answer.
+        let patience: Double
         let start: (inout [Request]) throws -> Void
         let transfer: Transfer
     }
@@ -62,8 +64,12 @@ final class MPIThread: @unchecked Sendable {
         world = World(rank: Int(rank), size: Int(size), library: text(version))
     }
 
-    func run(_ what: String, _ hosts: [String], _ start: @escaping (inout [Request]) throws -> Void) -> Transfer {
-        let job = Job(what: what, hosts: hosts, start: start, transfer: Transfer(clock: clock))
+    /// - Parameter anyTime: the others may come as late as they like
+    func run(
+        _ what: String, _ hosts: [String], anyTime: Bool = false, _ start: @escaping (inout [Request]) throws -> Void
+    ) -> Transfer {
+        let job = Job(
+            what: what, hosts: hosts, patience: anyTime ? .infinity : patience, start: start, transfer: Transfer(clock: clock))
         condition.lock()
         jobs.append(job)
         condition.signal()
@@ -137,7 +143,7 @@ final class MPIThread: @unchecked Sendable {
             if open.count < before { (turns, since) = (0, Machine.now()) }
             turns += 1
             if turns > 200 { usleep(50) }
-            if turns % 1000 == 0, Machine.now() - since > patience { giveUp(open, job) }
+            if turns % 1000 == 0, Machine.now() - since > job.patience { giveUp(open, job) }
         }
     }
 

@@ -21,6 +21,10 @@ package protocol ProcessGroup: Sendable {
     func exchange(_ sends: [Message], _ receives: [Message], _ what: String) -> Transfer
     /// root's bytes to all.
     func broadcast(_ bytes: HostBytes, from root: Int, _ what: String) -> Transfer
+    /// Waits for all, however long they take: between pieces of work that are each rank's own.
+    ///
+    /// - Returns: what each brought
+    func meet(_ mine: Double) throws -> [Double]
     /// Ends all processes with this code.
     func abort(_ code: Int32) -> Never
     /// Waits for the others and leaves them; no call may follow.
@@ -118,6 +122,7 @@ package struct Alone: ProcessGroup {
     }
 
     package func broadcast(_ bytes: HostBytes, from root: Int, _ what: String) -> Transfer { .done }
+    package func meet(_ mine: Double) -> [Double] { [mine] }
     package func abort(_ code: Int32) -> Never { endProcess(code) }
     package func finish() {}
 }

@@ -3,6 +3,9 @@ package import Synchronization
 
 /// The terminal, a log or a pipe: what people read goes to standard error, results go to standard output.
 package enum Console {
+    /// Whether this is one of several processes of which another speaks; it says only what ends it.
+    package static let isMuted = Atomic<Bool>(false)
+
     /// Takes what standard error could not: a run keeps it in its folder.
     package static let lost = Mutex<(@Sendable (String) -> Void)?>(nil)
 
@@ -16,6 +19,7 @@ package enum Console {
     ///
     /// - Throws: `Failure(.io)` when it cannot be written; `ClosedPipe` when its reader is gone
     package static func answer(_ line: String) throws {
+        if isMuted.load(ordering: .relaxed) { return }
         guard !write(line + "\n", to: STDOUT_FILENO) else { return }
         if errno == EPIPE { throw ClosedPipe() }
         throw Failure.system("cannot write", "standard output")
@@ -45,4 +49,6 @@ package enum Console {
 }
 
 /// A line for people, on standard error.
-package func say(_ text: String) { Console.tell(text + "\n") }
+package func say(_ text: String) {
+    if !Console.isMuted.load(ordering: .relaxed) { Console.tell(text + "\n") }
+}

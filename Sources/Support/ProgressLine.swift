@@ -52,5 +52,7 @@ package final class ProgressLine: Sendable {
         )
     }
 
-    private func write(_ text: String) { Console.tell(text) }
+    private func write(_ text: String) {
+        if !Console.isMuted.load(ordering: .relaxed) { Console.tell(text) }
+    }
 }

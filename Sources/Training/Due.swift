@@ -67,7 +67,7 @@ extension Trainer {
     /// Whether the loss is the lowest so far.
     private func validateIfDue() throws -> Bool {
         guard let validation, isValidationDue else { return false }
-        let record = try validation.evaluate(step.task, step: state.step)
+        let record = try validation.evaluate(step.task, step: state.step, over: group)
         guard record.loss.isFinite else {
             throw group.agreed(notFinite("the validation loss is \(record.loss)"))
         }
@@ -80,7 +80,7 @@ extension Trainer {
     private func evaluate(_ evaluator: Evaluator, isFinal: Bool) throws {
         let loaded = Model(
             encoder: model, preprocess: setup.preprocess, tokenizer: setup.tokenizer, name: path + "/model")
-        let result = try evaluator.run(Ensemble(loaded), examples: isFinal ? 10 : 0)
+        guard let result = try evaluator.run(Ensemble(loaded), over: group, examples: isFinal ? 10 : 0) else { return }
         try tell(.evaluation(result, task: evaluator.task.name, step: state.step, isFinal: isFinal))
     }
 

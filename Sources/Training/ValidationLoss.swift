@@ -2,6 +2,7 @@ import Images
 import Encoders
 import Foundation
 import Learning
+import Processes
 import Records
 import Shards
 import Support
@@ -46,11 +47,15 @@ struct ValidationLoss {
             remedy: "Hold out more pairs, or take validation out of the recipe")
     }
 
+    /// Collective: batches are dealt out in turn. Each rank decodes all of them, as what a batch holds depends on the bad
+    /// samples before it.
+    ///
     /// - Parameter step: that the model is of
-    func evaluate(_ task: LearningTask, step: Int) throws -> ValidationRecord {
+    func evaluate(_ task: LearningTask, step: Int, over group: any ProcessGroup) throws -> ValidationRecord {
         let batches = try Batcher(order, plan, tokenizer: tokenizer, isEndless: false)
         defer { batches.stop() }
-        var (sum, count, pairs) = (0.0, 0, 0)
+        var losses = [Double](repeating: 0, count: (order.count + plan.size - 1) / plan.size)
+        var (count, pairs) = (0, 0)
         var size = plan.size
         while let batch = try batches.nextOfEpoch() {
             if batch.count < plan.size {
@@ -58,11 +63,16 @@ struct ValidationLoss {
                 guard batch.count >= 2 else { throw Self.tooFew(batch.count, place) }
                 size = batch.count
             }
+            if count % group.size == group.rank {
+                let loss = task.loss(batch.pairs(plan, padding: tokenizer.padding, on: task.model.device)).scalar
+                losses[count] = Double(loss)
+            }
             count += 1
             pairs += batch.count
-            sum += Double(task.loss(batch.pairs(plan, padding: tokenizer.padding, on: task.model.device)).scalar)
         }
         guard count > 0 else { throw Self.tooFew(0, place) }
+        let all = try group.gathered(losses, "validation losses")
+        let sum = (0..<count).reduce(0) { $0 + all[$1 % group.size][$1] }
         return ValidationRecord(
             step: step, loss: sum / Double(count), batch: size, pairs: pairs, leftOut: order.count - pairs)
     }

@@ -119,6 +119,7 @@ package final class ThreadGroup: ProcessGroup, @unchecked Sendable {
         return transfer
     }
 
+    package func meet(_ mine: Double) throws -> [Double] { try gathered([mine], "others").map { $0[0] } }
     package func abort(_ code: Int32) -> Never { fatalError("a rank ended the group with \(code)") }
     package func finish() {}
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experts
 import Foundation
+import Processes
 import Mixtures
 import Support
 import Training
@@ -32,10 +33,10 @@ struct ExpertsOptions: ParsableArguments {
         [String] = []
     @OptionGroup var machine: MachineOptions
 
-    func job() throws -> MixtureJob {
+    func job(_ group: any ProcessGroup = Alone()) throws -> MixtureJob {
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         return try MixtureJob(
-            ExpertsRecipe(recipe, overrides: set), folder: run ?? "runs/experts-" + name, on: machine.device(),
+            ExpertsRecipe(recipe, overrides: set), folder: run ?? "runs/experts-" + name, on: machine.device(group: group),
             observer: MixtureProgress())
     }
 }
@@ -68,21 +69,32 @@ struct ExpertsPlanCommand: DiptychCommand {
     func execute() throws { try options.job().plan() }
 }
 
-struct ExpertsTrain: DiptychCommand {
+struct ExpertsTrain: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Train all experts; goes on where it was stopped.",
         discussion: """
-            Clusters and plans first when that has not been done.
+            Clusters and plans first when that has not been done. Under mpirun, with a plan that stands on a disk all
+            machines share, each group of processes trains an expert of its own, the longest first.
 
             EXAMPLES
               diptych experts train Recipes/experts/flickr8k.yaml
               diptych experts train Recipes/experts/flickr8k.yaml --only 2
+              mpirun -n 4 --bind-to none diptych experts train Recipes/experts/flickr8k.yaml --ranks-per-expert 2
             """)
     @OptionGroup var options: ExpertsOptions
     @Option(help: "Train this expert alone.") var only: Int?
+    @Option(help: "Under mpirun: processes that train one expert together.") var ranksPerExpert = 1
+    @OptionGroup var ranks: RankOptions
+
+    func validate() throws {
+        if ranksPerExpert < 1 { throw ValidationError("--ranks-per-expert must be at least 1.") }
+    }
+
     func execute() throws {
+        let group = try Ranks.join(patience: ranks.patience)
+        let job = try options.job(group)
         Interruption.watch()
-        try options.job().train(only: only)
+        try job.train(only: only, over: group, share: ranksPerExpert)
     }
 }
 

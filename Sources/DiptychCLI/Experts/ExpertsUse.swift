@@ -6,6 +6,7 @@ import Encoders
 import Evaluation
 import Experts
 import Foundation
+import Processes
 import Report
 import Shards
 import Support
@@ -83,7 +84,7 @@ struct ExpertsRoute: DiptychCommand {
     }
 }
 
-struct ExpertsEval: DiptychCommand {
+struct ExpertsEval: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "eval", abstract: "Evaluate the ensemble and audit its router.",
         discussion: """
@@ -100,12 +101,14 @@ struct ExpertsEval: DiptychCommand {
     @Option(help: "The folder of the images of a COCO captions JSON.") var images: String?
     @OptionGroup var ensemble: EnsembleArguments
     @OptionGroup var machine: MachineOptions
+    @OptionGroup var ranks: RankOptions
 
     func validate() throws {
         if (task == nil) != (data == nil) { throw ValidationError("--task and --data go together.") }
     }
 
     func execute() throws {
+        let group = try Ranks.join(patience: ranks.patience)
         guard ExpertsFolder.stands(at: folder) else {
             throw Failure(.inputMissing, folder, "is no experts folder: it has no experts.yaml")
         }
@@ -118,12 +121,12 @@ struct ExpertsEval: DiptychCommand {
         let evaluators = try tasks.map {
             try Evaluator(task: TaskFile.read($0.task), data: $0.data, images: $0.images)
         }
-        let models = try Ensemble(folder, ensemble.options, on: machine.device())
+        let models = try Ensemble(folder, ensemble.options, on: machine.device(group: group))
         (models.notes + evaluators.flatMap(\.set.notes)).forEach(say)
-        try Files.makeFolder(folder + "/evals")
+        if group.isRoot { try Files.makeFolder(folder + "/evals") }
         var names: [String: Int] = [:]
         for evaluator in evaluators {
-            let result = try evaluator.shown(models, audit: true)
+            guard let result = try evaluator.shown(models, over: group, audit: true) else { continue }
             // The same task on several sets is numbered.
             let record = result.record
             let turn = names[record.dataset, default: 0] + 1
@@ -134,7 +137,7 @@ struct ExpertsEval: DiptychCommand {
             try answer("\(record.dataset): \(record.samples) samples, protocol \(record.protocolHash), 95 % intervals")
             for line in result.lines + (record.experts?.lines ?? []) { try answer(line) }
         }
-        try answer("report: \(try ExpertsReport(folder).write())")
+        if group.isRoot { try answer("report: \(try ExpertsReport(folder).write())") }
     }
 }
 
