@@ -106,7 +106,7 @@ extension Doctor {
         throws -> StageResult
     {
         var model = try ModelFolder.load(blueprint, weights: weights, on: device)
-        model.isTraining = true
+        model.batchNorms = .batch
         var stage = Comparison(
             "image features in training", Tolerance(absolute: 2e-5, relative: 1e-5),
             cause: "biased or unbiased variance")

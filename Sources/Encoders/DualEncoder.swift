@@ -33,10 +33,10 @@ package struct DualEncoder: Module {
         }
     }
 
-    /// Whether batch normalisation takes the batch's statistics and follows them.
-    package var isTraining: Bool {
-        get { image.isTraining }
-        set { image.isTraining = newValue }
+    /// By which statistics batch normalisation normalises.
+    package var batchNorms: BatchNormUse {
+        get { image.batchNorms }
+        set { image.batchNorms = newValue }
     }
 
     /// The weights of norms that follow the batches in training.

@@ -104,12 +104,11 @@ package enum ImageTower: Module {
         }
     }
 
-    /// Whether batch normalisation takes the batch's statistics and follows them.
-    var isTraining: Bool {
-        get { if case .resNet(let tower) = self { tower.isTraining } else { false } }
+    var batchNorms: BatchNormUse {
+        get { if case .resNet(let tower) = self { tower.batchNorms } else { .running } }
         set {
             guard case .resNet(var tower) = self else { return }
-            tower.isTraining = newValue
+            tower.batchNorms = newValue
             self = .resNet(tower)
         }
     }

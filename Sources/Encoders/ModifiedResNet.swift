@@ -86,13 +86,12 @@ package struct ModifiedResNet: Module {
         try pool.visit(body)
     }
 
-    /// Batch statistics or running ones.
-    var isTraining: Bool {
-        get { stem[0].norm.isTraining }
+    var batchNorms: BatchNormUse {
+        get { stem[0].norm.use }
         set {
-            for index in stem.indices { stem[index].norm.isTraining = newValue }
+            for index in stem.indices { stem[index].norm.use = newValue }
             for stage in stages.indices {
-                for block in stages[stage].indices { stages[stage][block].setTraining(newValue) }
+                for block in stages[stage].indices { stages[stage][block].use(newValue) }
             }
         }
     }
@@ -151,9 +150,9 @@ struct Bottleneck: Module {
         return y.map { ($0 + short.rows).activated(.relu) }
     }
 
-    mutating func setTraining(_ isTraining: Bool) {
-        for index in layers.indices { layers[index].norm.isTraining = isTraining }
-        shortcut?.norm.isTraining = isTraining
+    mutating func use(_ use: BatchNormUse) {
+        for index in layers.indices { layers[index].norm.use = use }
+        shortcut?.norm.use = use
     }
 
     mutating func visit(_ body: (inout Parameter) throws -> Void) rethrows {

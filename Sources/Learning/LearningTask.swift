@@ -50,7 +50,7 @@ package enum LearningTask: Sendable {
         switch self {
         case .contrastive(let model, let objective):
             var watched = model.watched(as: element, except: isFrozen)
-            watched.isTraining = true
+            watched.batchNorms = .batch
             let loss: Tensor
             if let chunk, chunk < batch.count {
                 loss = FeatureCache(watched, objective, chunk: chunk).backward(batch)

@@ -3,6 +3,7 @@ import Layers
 import Objectives
 package import Optimizers
 package import Processes
+import Support
 import TensorCore
 
 /// A batch in equal slices, each computed alone, over the ranks of a group. Gradients are added by one binary tree over the
@@ -13,6 +14,24 @@ package struct Slicing: Sendable {
     package let slices: Int
 
     package init(_ group: any ProcessGroup, slices: Int) { (self.group, self.slices) = (group, slices) }
+}
+
+extension Slicing {
+    /// Moves the running statistics of batch norms by the mean over all slices, which the same tree adds.
+    func follow(_ statistics: SliceStatistics) throws {
+        var counter = BinaryCounter<[Float]> { left, right in zip(left, right).map { $0 + $1 } }
+        for row in statistics.rows { counter.push(row) }
+        guard let own = counter.total() else { return }
+        let (mine, all) = (HostBytes(count: own.count * 4), HostBytes(count: own.count * 4 * group.size))
+        mine.copy(own)
+        try group.allGather(mine, into: all, "statistics of the batch norms").wait()
+        var sums = all.array(of: Float.self)
+        sums.withUnsafeMutableBufferPointer { sums in
+            guard let start = sums.baseAddress else { return }
+            TreeSum.add((0..<group.size).map { start + $0 * own.count }, count: own.count)
+        }
+        statistics.follow(sums[..<own.count].map { $0 / Float(slices) })
+    }
 }
 
 /// What a sliced step keeps for the next one.
@@ -29,9 +48,10 @@ extension Step {
         let count = slicing.slices / slicing.group.size
         precondition(batch.count % count == 0, "\(batch.count) pairs are not \(count) slices")
         var watched = model.watched(as: settings.element, except: settings.isFrozen)
-        watched.isTraining = true
+        let statistics = SliceStatistics()
+        watched.batchNorms = .slice(statistics)
         let isRecorded = settings.chunk.map { $0 >= batch.count } ?? true
-        let slices = SlicedBatch(watched, batch, count: count, isRecorded: isRecorded)
+        let slices = SlicedBatch(watched, batch, count: count, isRecorded: isRecorded, statistics)
         let gathered = GatheredLoss(objective, slicing.group, slice: slices.size)
         let texts = slices.encodeTexts()
         let allTexts = gathered.gather(texts, "features of the texts")
@@ -42,6 +62,7 @@ extension Step {
             logitBias: watched.logitBias?.value)
         let sum = gradients(slices, loss, watched, slicing)
         sliced.arrivals = sum.arrivals
+        try slicing.follow(statistics)
         return try update(sum, loss, watched, rate: rate, slicing.group)
     }
 
@@ -117,11 +138,12 @@ private final class SlicedBatch {
     private let parts: [PairBatch]
     /// Whether the values of all slices are kept for the backward pass, or made again for it one slice at a time.
     private let isRecorded: Bool
+    private let statistics: SliceStatistics
     private var texts: [Tensor] = []
     private var images: [Tensor] = []
 
-    init(_ model: DualEncoder, _ batch: PairBatch, count: Int, isRecorded: Bool) {
-        (self.model, self.count, self.isRecorded) = (model, count, isRecorded)
+    init(_ model: DualEncoder, _ batch: PairBatch, count: Int, isRecorded: Bool, _ statistics: SliceStatistics) {
+        (self.model, self.count, self.isRecorded, self.statistics) = (model, count, isRecorded, statistics)
         size = batch.count / count
         parts = (0..<count).map { [size] in batch.slice($0 * size..<($0 + 1) * size) }
     }
@@ -130,7 +152,12 @@ private final class SlicedBatch {
     func encodeTexts() -> Tensor { encode(&texts) { model.encode(texts: $0.texts) } }
 
     /// [b,E], unit rows
-    func encodeImages() -> Tensor { encode(&images) { model.encode(images: $0.images.values) } }
+    func encodeImages() -> Tensor { encode(&images, encode(imagesOf:)) }
+
+    private func encode(imagesOf part: PairBatch) -> Tensor {
+        statistics.beginSlice()
+        return model.encode(images: part.images.values)
+    }
 
     private func encode(_ kept: inout [Tensor], _ encode: (PairBatch) -> Tensor) -> Tensor {
         guard isRecorded else { return withoutTape { concatenate(parts.map(encode)) } }
@@ -143,7 +170,7 @@ private final class SlicedBatch {
         let rows = slice * size..<(slice + 1) * size
         let text = isRecorded ? texts[slice] : model.encode(texts: parts[slice].texts)
         text.backward(loss.dTexts.slice(rows))
-        let image = isRecorded ? images[slice] : model.encode(images: parts[slice].images.values)
+        let image = isRecorded ? images[slice] : encode(imagesOf: parts[slice])
         image.backward(loss.dImages.slice(rows))
     }
 }

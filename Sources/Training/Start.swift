@@ -114,24 +114,24 @@ extension TrainingSetup {
                 remedy: "Names are open_clip's, such as visual.conv1.weight")
         }
         let norms = model.followedNorms.filter { !recipe.isFrozen($0) }
-        if let chunk = recipe.chunk, chunk < recipe.batch, let norm = norms.first {
+        if let chunk = recipe.chunk, chunk < recipe.batch, !isSliced, let norm = norms.first {
             throw Failure(
                 .badData, recipe.file.path,
                 "chunk: the model normalises by batches (\(norm)), and \(chunk) of \(recipe.batch) images are another batch",
                 remedy: "Leave chunk out, or freeze the image tower: freeze: [\"visual.*\"]")
         }
-        if isSliced, let norm = norms.first {
-            throw Failure(
-                .badData, recipe.file.path,
-                "slices: the model normalises by batches (\(norm)), and a slice is another batch",
-                remedy: "Train it in one process without slices, or freeze the image tower: freeze: [\"visual.*\"]")
-        }
-        guard recipe.model.recomputes else { return [] }
+        let notes =
+            isSliced && !norms.isEmpty
+            ? [
+                "batch norms (\(norms[0]) and \(norms.count - 1) more) take each slice's own statistics, "
+                    + "of \(recipe.batch / (recipe.slices ?? ranks)) images"
+            ] : []
+        guard recipe.model.recomputes else { return notes }
         let idle = model.towersWithoutRecomputation
         guard idle.count < 2 else {
             throw Failure(
                 .badData, recipe.file.path, "checkpointing: neither tower of this model has blocks to recompute")
         }
-        return idle.map { "checkpointing: the \($0) tower has no blocks to recompute; only the other one does" }
+        return notes + idle.map { "checkpointing: the \($0) tower has no blocks to recompute; only the other one does" }
     }
 }

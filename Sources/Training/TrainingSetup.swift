@@ -24,7 +24,7 @@ package struct TrainingSetup {
     package private(set) var notes: [String] = []
 
     /// Processes that share a batch.
-    private let ranks: Int
+    let ranks: Int
 
     /// - Parameter ranks: processes that share a batch
     package init(_ recipe: Recipe, ranks: Int = 1) throws {

@@ -39,7 +39,7 @@ import Weights
         func mean() -> [Float] { tower.state.first { $0.name == "visual.bn1.running_mean" }!.value.floats }
         _ = tower.image(images)
         #expect(mean().allSatisfy { $0 == 0 })
-        tower.isTraining = true
+        tower.batchNorms = .batch
         _ = tower.image(images)
         #expect(mean().contains { $0 != 0 })
         let counted = tower.state.first { $0.name == "visual.bn1.num_batches_tracked" }!.value.scalar

@@ -73,7 +73,9 @@ import Testing
 
     @Test(
         "The same bits for any ranks, threads and chunks",
-        arguments: [(TinyModels.clip, Objective.softmax), (TinyModels.siglip, .sigmoid)])
+        arguments: [
+            (TinyModels.clip, Objective.softmax), (TinyModels.siglip, .sigmoid), (TinyModels.resNet, .softmax),
+        ])
     func sameBits(_ config: JSON, _ objective: Objective) throws {
         let one = try Self.run(config, objective, slices: 12, Way())
         for way in [
