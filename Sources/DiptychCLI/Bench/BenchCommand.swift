@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Measure speed and memory, with the machine's own matmul peak beside them.",
         subcommands: [
             BenchStep.self, BenchFeed.self, BenchEmbed.self, BenchData.self, BenchTokenize.self, BenchLoss.self,
-            BenchRetrieval.self,
+            BenchRetrieval.self, BenchExchange.self, BenchScaling.self,
         ])
 }
 
@@ -61,15 +61,18 @@ struct BenchReport {
     }
 
     func print(_ options: BenchOptions) throws {
-        if options.json {
+        try print(isJSON: options.json)
+        if !options.json, options.profile, let kernels { try printProfile(kernels) }
+    }
+
+    func print(isJSON: Bool) throws {
+        if isJSON {
             var members = Dictionary(uniqueKeysWithValues: rows.map { ($0.key, $0.value) })
             members["what"] = .string(title)
-            try answer(JSON.object(members).text(indent: 2))
-        } else {
-            try answer(title)
-            for row in rows { try answer("  \(row.text)") }
-            if options.profile, let kernels { try printProfile(kernels) }
+            return try answer(JSON.object(members).text(indent: 2))
         }
+        try answer(title)
+        for row in rows { try answer("  \(row.text)") }
     }
 
     /// Kernels by the time they took, and what passed outside of them.
