@@ -85,7 +85,7 @@ struct BenchScaling: DiptychCommand {
         }
         let kernels = device.take().entries
         let flops = Double(kernels.values.reduce(0) { $0 + $1.flops })
-        let optimizer = kernels.filter { $0.key.hasPrefix("adamW") }.values.reduce(0) { $0 + $1.seconds }
+        let optimizer = kernels.filter { $0.key.hasPrefix("AdamW") }.values.reduce(0) { $0 + $1.seconds }
         let parameters = Double(model.parameterCount)
         let seconds = times.dropFirst().min() ?? times[0]
         guard memory != nil || optimizer > 0 else {
