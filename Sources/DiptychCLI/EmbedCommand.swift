@@ -88,7 +88,8 @@ struct EmbedCommand: SharedCommand {
         progress.finish()
         guard !bad.isEmpty else { return (rows, pictures.keys) }
         guard bad.count < pictures.keys.count else {
-            throw group.agreed(Failure(.badData, images ?? "", "none of the \(bad.count) images can be read: \(bad[0].failure)"))
+            throw group.agreed(
+                Failure(.badData, images ?? "", "none of the \(bad.count) images can be read: \(bad[0].failure)"))
         }
         for (_, failure) in bad { say("left out: \(failure)") }
         say("\(bad.count) of \(pictures.keys.count) images are left out, \(pictures.keys.count - bad.count) rows")

@@ -69,7 +69,8 @@ final class MPIThread: @unchecked Sendable {
         _ what: String, _ hosts: [String], anyTime: Bool = false, _ start: @escaping (inout [Request]) throws -> Void
     ) -> Transfer {
         let job = Job(
-            what: what, hosts: hosts, patience: anyTime ? .infinity : patience, start: start, transfer: Transfer(clock: clock))
+            what: what, hosts: hosts, patience: anyTime ? .infinity : patience, start: start,
+            transfer: Transfer(clock: clock))
         condition.lock()
         jobs.append(job)
         condition.signal()

@@ -1,18 +1,22 @@
 import ArgumentParser
 import Evaluation
 import Foundation
+import Learning
 import Objectives
+import Processes
 import Support
 import TensorCore
 
-struct BenchLoss: DiptychCommand {
+struct BenchLoss: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "loss", abstract: "The contrastive loss and its gradients on random features.",
         discussion: """
-            Its products are 4 of batch x batch x width for softmax, 3 for sigmoid.
+            Its products are 4 of batch x batch x width for softmax, 3 for sigmoid; over several processes 6 and 4, shared
+            out among them.
 
             EXAMPLES
               diptych bench loss --batch 32768 --width 512 --objective sigmoid
+              mpirun -n 2 --bind-to none diptych bench loss --batch 32768 --width 512
             """)
 
     @Option(help: "Pairs.") var batch = 32768
@@ -20,6 +24,7 @@ struct BenchLoss: DiptychCommand {
     @Option(help: "softmax or sigmoid.") var objective = Objective.softmax
     @Option(help: "Timed rounds, after one that is not.") var rounds = 1
     @OptionGroup var options: BenchOptions
+    @OptionGroup var ranks: RankOptions
 
     func validate() throws {
         guard batch > 0, width > 0, rounds > 0 else {
@@ -28,6 +33,8 @@ struct BenchLoss: DiptychCommand {
     }
 
     func execute() throws {
+        let group = try Ranks.join(patience: ranks.patience)
+        if group.size > 1 { return try executeStrips(over: group) }
         let bare = try options.device()
         let peak = options.matmulPeak(on: bare)
         let device = ProfilingDevice(bare)
@@ -52,6 +59,37 @@ struct BenchLoss: DiptychCommand {
         report.addProducts(
             products, seconds: times.median, peakBefore: peak, peakAfter: options.matmulPeak(on: bare))
         report.add(profile: device.take().entries, repetitions: rounds, total: times.reduce(0, +))
+        try report.print(options)
+    }
+}
+
+extension BenchLoss {
+    /// Every rank the gradients of its own rows, as in training over several processes.
+    private func executeStrips(over group: any ProcessGroup) throws {
+        guard batch % group.size == 0 else {
+            throw group.agreed(Failure(.usage, "--batch \(batch)", "is not shared out among \(group.size) processes"))
+        }
+        let device = try options.machine.device(options.precision.precision, group: group)
+        let rows = batch / group.size
+        let images = randomFeatures(rows, width, seed: UInt64(2 * group.rank + 1), device)
+        let texts = randomFeatures(rows, width, seed: UInt64(2 * group.rank + 2), device)
+        let scale = device.filled(logf(10), shape: [])
+        let bias = objective == .sigmoid ? device.filled(-10, shape: []) : nil
+        Machine.restartPeakMemory()
+        let before = Machine.peakMemory
+        let times = try timed(rounds) {
+            let loss = GatheredLoss(objective, group, slice: rows)
+            let (allTexts, allImages) = (loss.gather(texts, "texts"), loss.gather(images, "images"))
+            _ = try loss(
+                images: (images, try allImages()), texts: (texts, try allTexts()), logScale: scale, logitBias: bias)
+            device.fence()
+        }
+        let memory = try group.gathered([Double(Machine.peakMemory - before)], "memory").map { $0[0] }.max() ?? 0
+        var report = BenchReport(
+            "loss: \(objective.rawValue), batch \(batch), width \(width), \(group.size) processes, \(device.name)")
+        report.add("seconds", times.median, "%.3f s with gradients")
+        report.add(bytes: Int(memory), "extra_memory_bytes", "beyond a process's own features, at most")
+        report.add(bytes: 8 * batch * width, "gathered_bytes", "of it the features of all")
         try report.print(options)
     }
 }

@@ -36,7 +36,8 @@ struct ExpertsOptions: ParsableArguments {
     func job(_ group: any ProcessGroup = Alone()) throws -> MixtureJob {
         let name = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
         return try MixtureJob(
-            ExpertsRecipe(recipe, overrides: set), folder: run ?? "runs/experts-" + name, on: machine.device(group: group),
+            ExpertsRecipe(recipe, overrides: set), folder: run ?? "runs/experts-" + name,
+            on: machine.device(group: group),
             observer: MixtureProgress())
     }
 }
