@@ -30,12 +30,24 @@ package struct GatheredLoss {
     package func gather(_ rows: Tensor, _ what: String) -> () throws -> Tensor {
         guard group.size > 1 else { return { rows } }
         let mine = rows.hostBytes
-        let all = HostBytes(count: mine.count * group.size)
-        let transfer = group.allGather(mine, into: all, what)
-        return { [shape = [rows.shape[0] * group.size] + rows.shape.dropFirst(), device = rows.device, mine] in
+        let shape = [rows.shape[0] * group.size] + rows.shape.dropFirst()
+        guard rows.device.isHostMemory else {
+            let all = HostBytes(count: mine.count * group.size)
+            let transfer = group.allGather(mine, into: all, what)
+            return { [device = rows.device, element = rows.element, mine] in
+                try transfer.wait()
+                _ = mine.count
+                let result = device.empty(shape, element)
+                device.upload(all.bytes, into: result)
+                return result
+            }
+        }
+        let all = rows.device.empty(shape, rows.element)
+        let transfer = group.allGather(mine, into: all.hostBytes, what)
+        return { [mine] in
             try transfer.wait()
             _ = mine.count
-            return device.tensor(all, rows.element, shape)
+            return all
         }
     }
 
@@ -85,18 +97,14 @@ package struct GatheredLoss {
 }
 
 extension Tensor {
-    /// A copy of the values in the host's form. Waits.
+    /// The values in the host's form: the tensor's own memory where that is the host's, else a copy. Waits.
     var hostBytes: HostBytes {
+        if device.isHostMemory {
+            return HostBytes(
+                viewing: storage.address + offset * element.bytes, count: count * element.bytes, of: storage)
+        }
         let bytes = HostBytes(count: count * element.bytes)
         device.withValues(of: self) { bytes.part(0..<bytes.count).copyMemory(from: $0) }
         return bytes
-    }
-}
-
-extension Device {
-    func tensor(_ bytes: HostBytes, _ element: Element, _ shape: [Int]) -> Tensor {
-        let result = empty(shape, element)
-        upload(bytes.bytes, into: result)
-        return result
     }
 }

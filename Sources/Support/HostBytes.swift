@@ -4,15 +4,23 @@ import Foundation
 package final class HostBytes: @unchecked Sendable {
     package let count: Int
     private let start: UnsafeMutableRawPointer
+    /// Whose memory it is; nil: its own.
+    private let owner: AnyObject?
 
     /// Zeros.
     package init(count: Int) {
         self.count = count
+        owner = nil
         start = .allocate(byteCount: max(1, count), alignment: 64)
         start.initializeMemory(as: UInt8.self, repeating: 0, count: count)
     }
 
-    deinit { start.deallocate() }
+    /// Memory of another object, which stays as long as this.
+    package init(viewing start: UnsafeMutableRawPointer, count: Int, of owner: AnyObject) {
+        (self.start, self.count, self.owner) = (start, count, owner)
+    }
+
+    deinit { if owner == nil { start.deallocate() } }
 
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 

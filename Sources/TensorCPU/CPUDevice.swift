@@ -51,6 +51,8 @@ package final class CPUDevice: Device, @unchecked Sendable {
         memcpy(start(of: y), source, values.count)
     }
 
+    package var isHostMemory: Bool { true }
+
     package func withValues(of x: Tensor, _ body: (UnsafeRawBufferPointer) -> Void) {
         body(UnsafeRawBufferPointer(start: start(of: x), count: x.count * x.element.bytes))
     }

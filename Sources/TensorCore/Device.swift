@@ -17,6 +17,8 @@ package protocol Device: AnyObject, Sendable {
     func read(_ scalars: [Tensor]) -> Pending
     /// Waits until everything that was asked is done.
     func fence()
+    /// Whether a tensor's memory is the host's, with values in the host's form.
+    var isHostMemory: Bool { get }
     /// The most bytes it has taken of a memory of its own; nil where that is the process's.
     var peakMemory: Int? { get }
     /// A place in the order of its work; nil where calls return when their work is done.
@@ -33,6 +35,7 @@ package protocol Device: AnyObject, Sendable {
 extension Device {
     package func mark() -> (any TimeMark)? { nil }
     package var peakMemory: Int? { nil }
+    package var isHostMemory: Bool { false }
 }
 
 /// A place in a device's work.

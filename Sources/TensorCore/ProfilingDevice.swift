@@ -63,6 +63,7 @@ package final class ProfilingDevice: Device {
     package var name: String { inner.name }
     package var failure: DeviceFailure? { inner.failure }
     package var peakMemory: Int? { inner.peakMemory }
+    package var isHostMemory: Bool { inner.isHostMemory }
     package func mark() -> (any TimeMark)? { inner.mark() }
 
     package func allocate(_ element: Element, count: Int) -> UnsafeMutableRawPointer {
