@@ -90,7 +90,10 @@ struct LaunchCommand: DiptychCommand {
         let child = try ChildProcess(words, environment: environment)
         var (told, since) = (0, 0.0)
         while true {
-            if let code = child.poll() { return code }
+            if let code = child.poll() {
+                // A launcher that we killed has not told what its processes gave up with.
+                return since > 0 && code == 128 + SIGKILL ? Failure.Kind.ourFault.rawValue : code
+            }
             let asked = LaunchSignals.count
             if asked > told {
                 told = asked
